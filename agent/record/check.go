@@ -1,0 +1,106 @@
+package record
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Check returns what a reader of segments would refuse the record for, or nil. A writer calls it before AppendRecord, which cannot
+// fail.
+func (r *Record) Check() error {
+	switch {
+	case r.Kind == "":
+		return errors.New("a record has no kind")
+	case r.Last != nil && r.State != Unreadable:
+		return errors.New("only an unreadable record has a last one")
+	}
+	if err := r.checkRest(); err != nil {
+		return err
+	}
+	if r.Last == nil {
+		return nil
+	}
+	return at("last", r.Last.checkLast())
+}
+
+func (r *Record) checkLast() error {
+	if r.Path != "" || r.Version != "" || r.Kind != "" || r.Last != nil {
+		return errors.New("has a path, version, kind or last record of its own")
+	}
+	if r.State == Unreadable {
+		return errors.New("is unreadable itself")
+	}
+	return r.checkRest()
+}
+
+func (r *Record) checkRest() error {
+	switch r.State {
+	case Present, Deleted, DeleteMarker, Unreadable:
+	default:
+		return fmt.Errorf("state %s is not known", quote(r.State))
+	}
+	if (r.Reason != "") != (r.State == Unreadable) {
+		return fmt.Errorf("state %s does not go with reason %s", r.State, quote(r.Reason))
+	}
+	if len(r.Parts) > 0 && r.State != Present {
+		return fmt.Errorf("state %s does not go with parts", r.State)
+	}
+	for i := range r.Parts {
+		if err := r.Parts[i].check(); err != nil {
+			return at("parts", atIndex(i, err))
+		}
+	}
+	return nil
+}
+
+func (p *Part) check() error {
+	switch {
+	case p.Kind == "":
+		return errors.New("has no kind")
+	case p.Size < 0 || p.Size > maxInt:
+		return fmt.Errorf("size %d is out of range", p.Size)
+	case p.SHA256.IsZero():
+		return errors.New("has no sha256")
+	case len(p.Extents) > 0 && len(p.Pages) > 0:
+		return errors.New("has both extents and pages")
+	}
+	n, err := p.placed()
+	if err != nil {
+		return err
+	}
+	if n != p.Size && (p.Encoding == "" || n == 0 || p.Size == 0) {
+		return fmt.Errorf("has a place for %d bytes of %d", n, p.Size)
+	}
+	return nil
+}
+
+// placed adds up the bytes that extents or pages cover.
+func (p *Part) placed() (int64, error) {
+	var n int64
+	for i := range p.Extents {
+		if err := checkExtent(p.Extents[i].Offset, p.Extents[i].Length); err != nil {
+			return 0, at("extents", atIndex(i, err))
+		}
+		n += p.Extents[i].Length
+	}
+	for i := range p.Pages {
+		g := &p.Pages[i]
+		switch {
+		case g.Name.IsZero() || g.Size < 0 || g.Size > maxStored:
+			return 0, at("pages", atIndex(i, errors.New("names no page")))
+		case g.Offset != n:
+			return 0, at("pages", atIndex(i, fmt.Errorf("begins at %d in place of %d", g.Offset, n)))
+		case g.Length < 1 || g.Length > maxInt-n:
+			return 0, at("pages", atIndex(i, fmt.Errorf("covers %d bytes", g.Length)))
+		}
+		n += g.Length
+	}
+	return n, nil
+}
+
+func checkExtent(off, length int64) error {
+	if off < 0 || length < 1 || length > maxRaw || off > maxRaw-length {
+		return fmt.Errorf("offset %d and length %d do not lie in a pack", off, length)
+	}
+	return nil
+}
