@@ -1,0 +1,223 @@
+package rclone
+
+import (
+	"context"
+	"crypto/ed25519"
+	"crypto/rand"
+	"errors"
+	"io"
+	"net"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/pkg/sftp"
+	"github.com/rclone/rclone/fs/config/obscure"
+	"golang.org/x/crypto/ssh"
+	"golang.org/x/net/webdav"
+
+	"farshore/providers"
+	"farshore/providers/providertest"
+	"farshore/providers/servers"
+)
+
+// open opens the remote, with a configuration that has nothing in it.
+func open(t *testing.T, spec string) (context.Context, *Driver) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	t.Cleanup(cancel)
+	d, err := Open(ctx, spec, Options{ConfigPath: writeConfig(t, "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() {
+		if err := d.Close(); err != nil {
+			t.Error(err)
+		}
+	})
+	return ctx, d
+}
+
+// conformance runs the suite on the remote.
+func conformance(t *testing.T, spec string) {
+	t.Helper()
+	providertest.Run(t, func(t *testing.T) providers.Driver {
+		_, d := open(t, spec)
+		return d
+	})
+}
+
+func TestLocal(t *testing.T) {
+	conformance(t, "rclone::local:"+t.TempDir())
+}
+
+// TestWithoutMove writes under the final names.
+func TestWithoutMove(t *testing.T) {
+	dir := t.TempDir()
+	ctx, d := open(t, "rclone::local:"+dir)
+	d.fs.Features().Move = nil
+	if _, err := create(ctx, d, "packs/a", []byte("x")); err != nil {
+		t.Fatal(err)
+	}
+	if got := files(t, dir); len(got) != 1 || got[0] != "packs/a" {
+		t.Errorf("files %q", got)
+	}
+}
+
+// webdavServer serves the directory and returns the remote.
+func webdavServer(t *testing.T, dir string) string {
+	t.Helper()
+	server := httptest.NewServer(&webdav.Handler{FileSystem: webdav.Dir(dir), LockSystem: webdav.NewMemLS()})
+	t.Cleanup(server.Close)
+	return "rclone::webdav,url='" + server.URL + "',vendor=other,pacer_min_sleep=100us:"
+}
+
+func TestWebDAV(t *testing.T) {
+	t.Parallel()
+	conformance(t, webdavServer(t, t.TempDir())+"vault/a")
+}
+
+func TestSFTP(t *testing.T) {
+	t.Parallel()
+	dir := t.TempDir()
+	conformance(t, sftpServer(t)+dir)
+}
+
+// sftpServer serves the file system to user "backup" with password "secret", and returns the remote. It has no shell, so rclone has no hashes.
+func sftpServer(t *testing.T) string {
+	t.Helper()
+	_, key, err := ed25519.GenerateKey(rand.Reader)
+	if err != nil {
+		t.Fatal(err)
+	}
+	signer, err := ssh.NewSignerFromKey(key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	config := &ssh.ServerConfig{PasswordCallback: func(c ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
+		if c.User() == "backup" && string(password) == "secret" {
+			return nil, nil
+		}
+		return nil, errors.New("wrong password")
+	}}
+	config.AddHostKey(signer)
+	l, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	s := &sshServer{config: config, listener: l}
+	s.running.Go(s.accept)
+	t.Cleanup(s.close)
+	host, port, _ := net.SplitHostPort(l.Addr().String())
+	return "rclone::sftp,host=" + host + ",port=" + port + ",user=backup,pass=" + obscure.MustObscure("secret") + ",shell_type=none:"
+}
+
+// sshServer is an SSH server with nothing but sftp.
+type sshServer struct {
+	config   *ssh.ServerConfig
+	listener net.Listener
+	running  sync.WaitGroup
+	mu       sync.Mutex
+	open     []net.Conn
+}
+
+func (s *sshServer) accept() {
+	for {
+		c, err := s.listener.Accept()
+		if err != nil {
+			return
+		}
+		s.mu.Lock()
+		s.open = append(s.open, c)
+		s.mu.Unlock()
+		s.running.Go(func() { s.serve(c) })
+	}
+}
+
+// serve ends when the connection does.
+func (s *sshServer) serve(c net.Conn) {
+	defer c.Close()
+	_, channels, requests, err := ssh.NewServerConn(c, s.config)
+	if err != nil {
+		return
+	}
+	s.running.Go(func() { ssh.DiscardRequests(requests) })
+	for nc := range channels {
+		channel, requests, err := nc.Accept()
+		if err != nil {
+			return
+		}
+		s.running.Go(func() { subsystem(channel, requests) })
+	}
+}
+
+// subsystem serves one session.
+func subsystem(channel ssh.Channel, requests <-chan *ssh.Request) {
+	defer channel.Close()
+	for r := range requests {
+		ok := r.Type == "subsystem" && strings.HasSuffix(string(r.Payload), "sftp")
+		_ = r.Reply(ok, nil) // a client that is gone needs no answer
+		if !ok {
+			continue
+		}
+		server, err := sftp.NewServer(channel)
+		if err != nil {
+			return
+		}
+		go ssh.DiscardRequests(requests) // ends with the channel
+		_ = server.Serve()               // io.EOF when the client leaves
+		return
+	}
+}
+
+func (s *sshServer) close() {
+	s.listener.Close()
+	s.mu.Lock()
+	for _, c := range s.open {
+		c.Close()
+	}
+	s.mu.Unlock()
+	s.running.Wait()
+}
+
+// s3Remote returns the remote of an S3 server in this process.
+func s3Remote(t *testing.T, bucket string) string {
+	t.Helper()
+	s := servers.Fake(t)
+	if bucket == "" {
+		bucket = s.Bucket(t)
+	}
+	return "rclone::s3,provider=Other,endpoint='" + s.Endpoint + "',region=us-east-1,access_key_id=" + s.AccessKey + ",secret_access_key=" + s.SecretKey + ":" + bucket
+}
+
+func TestS3(t *testing.T) {
+	t.Parallel()
+	conformance(t, s3Remote(t, "")+"/vault/a")
+}
+
+// TestMissingBucket wants the bucket to be missed when the vault is opened, and not to be created.
+func TestMissingBucket(t *testing.T) {
+	remote := s3Remote(t, "nowhere")
+	for range 2 {
+		_, err := Open(t.Context(), remote+"/vault", Options{ConfigPath: writeConfig(t, "")})
+		if providers.KindOf(err) != providers.NotFound || !strings.Contains(err.Error(), "does not exist: create it") {
+			t.Errorf("open: %v", err)
+		}
+	}
+}
+
+// slowBody cancels a context when half of it was read.
+type slowBody struct {
+	io.ReaderAt
+	half   int64
+	cancel context.CancelFunc
+}
+
+func (s slowBody) ReadAt(p []byte, off int64) (int, error) {
+	if off >= s.half {
+		s.cancel()
+	}
+	return s.ReaderAt.ReadAt(p, off)
+}
