@@ -136,7 +136,7 @@ func firstStatement(t testing.TB) *Statement {
 	return &Statement{
 		N: 1, Time: at3339(t, "2026-11-21T19:10:54.5Z"), Owner: publicKey("owner"), Format: 1,
 		Parameters: Parameters{
-			PackSize: 32 << 20, FrameSize: 1 << 20, Chunking: "jc-v1.1.0", ChunkMin: 256 << 10, ChunkNormal: 1 << 20, ChunkMax: 4 << 20,
+			PackSize: 32 << 20, FrameSize: 1 << 20, Chunking: "jc-v1.0.0", ChunkMin: 256 << 10, ChunkNormal: 1 << 20, ChunkMax: 4 << 20,
 			ChunkName: "blake3-keyed-256", Compression: "zstd", Padding: "steps-1",
 		},
 		Recipients: []Recipient{
