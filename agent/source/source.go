@@ -1,0 +1,80 @@
+// Package source says what farshore protects: a Source lists the items of a bucket or of a set of repositories in order, and
+// captures each as a record with its parts. The kinds live in packages below it. Nothing here writes to the source, and nothing here
+// knows where the captured bytes go.
+package source
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"farshore/agent/record"
+)
+
+// Range is a run of paths, From included and To excluded; an empty To means to the end.
+type Range struct {
+	From, To string
+	// Splits are paths inside the range at which its listing may be cut to run in parallel. They cost nothing when wrong.
+	Splits []string
+}
+
+// Contains reports whether the path lies in the range.
+func (r Range) Contains(path string) bool {
+	return path >= r.From && (r.To == "" || path < r.To)
+}
+
+// Entry is what a listing tells about one item, before it is read.
+type Entry struct {
+	// Path is the item's path: bytes as the source has them, never normalised.
+	Path string
+	// Version distinguishes versions of one path where the source keeps them; empty for the current one.
+	Version string
+	// Kind is the record kind that a capture will have: record.KindObject, …
+	Kind string
+	// Size is the size in bytes that the listing gives; -1 when it gives none.
+	Size int64
+	// Attrs is what the listing gives, under the keys that a record uses (docs/format.md, section 5.1.1).
+	Attrs record.Attrs
+}
+
+// Source is one protected set of items. Its methods may be called concurrently.
+type Source interface {
+	// Place describes the source for its records: its name, kind, and address without secrets.
+	Place() record.Place
+	// Check reports whether the source can be listed and read now, as far as one or two requests tell.
+	Check(ctx context.Context) error
+	// List calls yield with the items of the range, in strictly ascending order of (path, version). It returns nil only when
+	// the listing reached the end of the range without any error: whoever records deletions depends on it. An error of yield stops it
+	// and is returned as it is.
+	List(ctx context.Context, r Range, yield func(Entry) error) error
+	// Unchanged reports whether the entry is what last was captured from, so that it need not be read again. last is never nil.
+	Unchanged(e Entry, last *record.Record) bool
+	// Capture reads the item as it is now and returns its record, complete but for what the sink knows. last is the item's previous record
+	// or nil. Failures: ErrGone when the item is no longer there; *Unreadable when it is there and can't be read; any other error means
+	// that the source as a whole can't be read now, after retries.
+	Capture(ctx context.Context, e Entry, last *record.Record, sink Sink) (*record.Record, error)
+}
+
+// Sink takes the bytes of an item's parts. It is handed to one Capture and must not be used after that returned. Not safe for
+// concurrent use.
+type Sink interface {
+	// Part stores all of body as one part and returns p with Size, SHA256 and place filled in. An error of body is returned as it is,
+	// and what was read is forgotten. size is a hint of the length, -1 when unknown.
+	Part(ctx context.Context, p record.Part, size int64, body io.Reader) (record.Part, error)
+}
+
+// ErrGone says that an item was listed and is no longer there. It is neither changed nor deleted: the next listing decides.
+var ErrGone = errors.New("the item is no longer there")
+
+// Unreadable says that an item is there and can't be read: a bad sector of the source, to be recorded as such.
+type Unreadable struct {
+	// Reason is one of the reasons of docs/format.md, section 5.1.2.
+	Reason string
+	// Detail is what the source said.
+	Detail string
+	// Attrs is what is known of the item.
+	Attrs record.Attrs
+}
+
+// Error says reason and detail.
+func (u *Unreadable) Error() string { return "unreadable (" + u.Reason + "): " + u.Detail }
