@@ -1,0 +1,16 @@
+// Package agent replicates a source into a vault. It is the house's hallway; the rooms are
+//
+//	source/    what is protected: items in order, captured as records; bucket/ for S3, sourcetest/ the conformance suite
+//	chunk/     content-defined cutting of bytes
+//	pack/      the bytes of packs and pages: frames, padding, seek table
+//	record/    the bytes of records, segments, roots, tables, lists, statements and commits
+//	vault/     where codec, key and place meet: create, begin, append, commit, open, read
+//	restore/   items out of a snapshot into a directory or a bucket
+//	verify/    what is stored against what it should be
+//	config/    the configuration file
+//	internal/state/  the local, disposable cache and its lock; vault uses it to write, and nothing else does
+//
+// Direction: cmd → agent → {source, chunk, vault}; vault → {pack, record, chunk, internal/state, crypto, providers}. providers and crypto
+// import nothing of agent's, chunk, pack and record never see a store, vault never sees a source, and a cloud's package is named only in
+// cmd. deps_test.go holds this.
+package agent

@@ -1,0 +1,226 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"farshore/agent/record"
+	"farshore/agent/source"
+	"farshore/agent/vault"
+)
+
+// list joins the source's listing with the records of the newest snapshot, span by span, and hands out the steps.
+func (p *pass) list() {
+	old := &oldReader{r: p.out.Old(p.ctx)}
+	defer old.r.Close()
+	for i, s := range p.out.Spans() {
+		if !p.send(&op{what: begin, span: i}) {
+			return
+		}
+		j := &join{pass: p, span: s, old: old}
+		err := j.run()
+		if !p.send(&op{what: end, span: i, path: j.next, err: err}) || err != nil {
+			return
+		}
+	}
+}
+
+// send hands a step to the writer, and to the captures if it needs one; false means that the pass is over.
+func (p *pass) send(o *op) bool {
+	if o.what == capture {
+		o.done = make(chan struct{})
+		select {
+		case p.work <- o:
+		case <-p.ctx.Done():
+			return false
+		}
+	}
+	if o.what == end && o.err != nil {
+		p.ops <- o // the writer takes all steps until it has seen this one, or has failed itself
+		return true
+	}
+	select {
+	case p.ops <- o:
+		return true
+	case <-p.ctx.Done():
+		return false
+	}
+}
+
+// join is the join of one span.
+type join struct {
+	pass *pass
+	span *vault.Span
+	old  *oldReader
+	next string // the first path that was not dealt with
+	seen int
+}
+
+// run lists the span. A listing that fails leaves everything behind its last item as it was: it records no deletion there.
+func (j *join) run() error {
+	r := source.Range{From: j.span.From, To: j.span.To, Splits: j.span.Splits}
+	if err := j.pass.src.List(j.pass.ctx, r, j.entry); err != nil {
+		return err
+	}
+	for {
+		o, err := j.old.peek()
+		if errors.Is(err, io.EOF) || err == nil && j.span.To != "" && o.Path >= j.span.To {
+			return nil
+		}
+		if err == nil {
+			err = j.gone(o)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+// entry deals with one listed item and with the old records before it.
+func (j *join) entry(e source.Entry) error {
+	if j.seen++; j.seen%splitEvery == 0 && !j.pass.send(&op{what: split, path: e.Path}) {
+		return j.pass.ctx.Err()
+	}
+	var last *vault.OldRecord
+	for last == nil {
+		o, err := j.old.peek()
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		if err != nil {
+			return err
+		}
+		c := compare(o.Record, &e)
+		if c > 0 {
+			break
+		}
+		if c == 0 {
+			last = &o
+			j.old.take()
+			break
+		}
+		if err := j.gone(o); err != nil {
+			return err
+		}
+	}
+	err := j.decide(e, last)
+	j.next = e.Path + "\x00"
+	return err
+}
+
+func compare(o *record.Record, e *source.Entry) int {
+	return record.Compare(o, &record.Record{Path: e.Path, Version: e.Version, Kind: e.Kind})
+}
+
+// decide keeps an item as it is, or has it captured.
+func (j *join) decide(e source.Entry, last *vault.OldRecord) error {
+	progress := j.pass.o.Progress
+	progress.Listed.Add(1)
+	excluded := !j.pass.o.Match(e.Path)
+	switch {
+	case excluded && last == nil:
+		progress.Excluded.Add(1)
+		return nil
+	case excluded:
+		progress.Excluded.Add(1)
+		return j.keep(*last)
+	case last != nil && last.State != record.Deleted && j.pass.src.Unchanged(e, last.Record):
+		progress.Unchanged.Add(1)
+		j.pass.countItem(e.Path, last.Record)
+		return j.keep(*last)
+	}
+	o := &op{what: capture, path: e.Path, entry: e}
+	if last != nil {
+		o.old = *last
+	}
+	progress.Planned.Add(1)
+	progress.PlannedBytes.Add(max(0, e.Size))
+	return j.send(o)
+}
+
+// gone deals with an old record whose item the listing no longer has.
+func (j *join) gone(o vault.OldRecord) error {
+	j.old.take()
+	if o.State == record.Deleted || !j.pass.o.Match(o.Path) {
+		return j.keep(o)
+	}
+	j.pass.o.Progress.Deleted.Add(1)
+	return j.send(&op{what: remove, path: o.Path, old: o})
+}
+
+// keep hands an unchanged record on where its range is written anew.
+func (j *join) keep(o vault.OldRecord) error {
+	if !j.span.Rewrites() {
+		return nil
+	}
+	return j.send(&op{what: keep, path: o.Path, old: o})
+}
+
+func (j *join) send(o *op) error {
+	if !j.pass.send(o) {
+		return context.Cause(j.pass.ctx)
+	}
+	return nil
+}
+
+// oldReader reads old records one ahead.
+type oldReader struct {
+	r    *vault.Old
+	cur  vault.OldRecord
+	have bool
+	err  error
+}
+
+func (o *oldReader) peek() (vault.OldRecord, error) {
+	if !o.have && o.err == nil {
+		o.cur, o.err = o.r.Next()
+		o.have = o.err == nil
+	}
+	return o.cur, o.err
+}
+
+func (o *oldReader) take() { o.have = false }
+
+// capture reads one item; what came of it is for the writer, in its turn.
+func (p *pass) capture(o *op) {
+	defer close(o.done)
+	cost := int64(smallCost)
+	if o.entry.Size < 0 || o.entry.Size > largeShare {
+		cost = largeShare
+	} else {
+		cost += o.entry.Size
+	}
+	if o.err = p.budget.Acquire(p.ctx, min(cost, inFlight)); o.err != nil {
+		return
+	}
+	defer p.budget.Release(min(cost, inFlight))
+	last := o.old.Record
+	if last != nil && last.State == record.Deleted {
+		last = nil
+	}
+	o.rec, o.err = p.src.Capture(p.ctx, o.entry, last, p.w)
+	var bad *source.Unreadable
+	if errors.As(o.err, &bad) {
+		o.rec, o.err = unreadable(bad, last), nil
+	}
+	if o.err == nil {
+		o.rec.Path, o.rec.Version, o.rec.Kind = o.entry.Path, o.entry.Version, o.entry.Kind
+	}
+}
+
+// unreadable is the record of an item that is there and can't be read, with the last good one.
+func unreadable(u *source.Unreadable, last *record.Record) *record.Record {
+	r := &record.Record{State: record.Unreadable, Reason: u.Reason, Detail: u.Detail, Attrs: u.Attrs}
+	if last == nil {
+		return r
+	}
+	if last.State == record.Unreadable {
+		r.Last = last.Last
+		return r
+	}
+	good := *last
+	good.Path, good.Version, good.Kind, good.Last = "", "", "", nil
+	r.Last = &good
+	return r
+}

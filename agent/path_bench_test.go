@@ -1,0 +1,133 @@
+package agent_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"github.com/aws/aws-sdk-go-v2/aws"
+	"github.com/aws/aws-sdk-go-v2/service/s3"
+
+	"farshore/agent"
+	"farshore/agent/source"
+	"farshore/agent/source/bucket"
+	"farshore/providers"
+	vaults3 "farshore/providers/s3"
+	"farshore/providers/s3/s3client"
+	"farshore/providers/servers"
+)
+
+// s3Source fills a bucket of a server in a process of its own and returns it as a source.
+func s3Source(tb testing.TB, n int, content func(i int) []byte) source.Source {
+	tb.Helper()
+	srv := servers.Versity(tb)
+	name := srv.Bucket(tb)
+	client := srv.Client(tb)
+	for i := range n {
+		_, err := client.PutObject(context.Background(), &s3.PutObjectInput{
+			Bucket: &name, Key: aws.String(fmt.Sprintf("d%02d/object-%06d", i%50, i)), Body: bytes.NewReader(content(i)),
+		})
+		if err != nil {
+			tb.Fatal(err)
+		}
+	}
+	loc, err := s3client.Parse(srv.URL(name, ""))
+	if err != nil {
+		tb.Fatal(err)
+	}
+	c, err := loc.New(context.Background(), s3client.Options{Credentials: srv.Credentials()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	src, err := bucket.New(bucket.Options{Client: c, Bucket: name, Name: "bench", Place: srv.URL(name, "")})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return src
+}
+
+// s3Vault is an empty place for a vault on a second server.
+func s3Vault(tb testing.TB, srv servers.S3) providers.Driver {
+	tb.Helper()
+	d, err := vaults3.Open(context.Background(), srv.URL(srv.Bucket(tb), "vault"), vaults3.Options{Credentials: srv.Credentials()})
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return d
+}
+
+func mixed(i, size int) []byte {
+	if i%2 == 0 {
+		return noise(uint64(i), size)
+	}
+	return words(uint64(i), size)
+}
+
+// BenchmarkPath is the whole path: an S3 server in a process of its own, the agent, a vault on a second one; beside the primitives over the same bytes.
+func BenchmarkPath(b *testing.B) {
+	for _, c := range []struct {
+		name    string
+		n, size int
+		content func(i, size int) []byte
+	}{
+		{"random", 64, 4 << 20, func(i, n int) []byte { return noise(uint64(i), n) }},
+		{"text", 64, 4 << 20, func(i, n int) []byte { return words(uint64(i), n) }},
+		{"small", 20_000, 0, func(i, _ int) []byte { return mixed(i, 1024+(i*7919)%6144) }},
+	} {
+		b.Run(c.name, func(b *testing.B) {
+			var total int64
+			var items [][]byte
+			src := s3Source(b, c.n, func(i int) []byte {
+				d := c.content(i, c.size)
+				total += int64(len(d))
+				items = append(items, d)
+				return d
+			})
+			second := servers.Versity(b)
+			for b.Loop() {
+				prim := primitives(b, items)
+				r := newHybridRig(b, s3Vault(b, second))
+				runtime.GC()
+				c0, t0 := cpu(), time.Now()
+				sum, err := r.replicate(context.Background(), src, agent.Options{})
+				must(b, err)
+				used, wall := cpu()-c0, time.Since(t0)
+				gb := float64(total) / 1e9
+				b.ReportMetric(used.Seconds(), "cpu-s")
+				b.ReportMetric(used.Seconds()/gb, "cpu-s/GB")
+				b.ReportMetric(prim.Seconds()/gb, "prim-cpu-s/GB")
+				b.ReportMetric(used.Seconds()/prim.Seconds(), "x-prim")
+				b.ReportMetric(used.Seconds()/wall.Seconds(), "cpu/wall")
+				b.ReportMetric(float64(total)/1e6/wall.Seconds(), "MB/s")
+				b.ReportMetric(float64(r.bucket.Stats().Requests()), "vault-requests")
+				b.ReportMetric(float64(sum.New), "items")
+			}
+		})
+	}
+}
+
+// BenchmarkUnchanged is a pass over 100,000 objects that did not change, beside the bare listing.
+func BenchmarkUnchanged(b *testing.B) {
+	src := s3Source(b, 20_000, func(i int) []byte { return []byte(fmt.Sprint(i)) })
+	r := newRig(b)
+	_, err := r.replicate(context.Background(), src, agent.Options{})
+	must(b, err)
+	for b.Loop() {
+		c0 := cpu()
+		must(b, src.List(context.Background(), source.Range{}, func(source.Entry) error { return nil }))
+		bare := cpu() - c0
+		c0 = cpu()
+		sum, err := r.replicate(context.Background(), src, agent.Options{})
+		must(b, err)
+		if sum.Unchanged != 20_000 {
+			b.Fatalf("%+v", sum)
+		}
+		used := cpu() - c0
+		b.ReportMetric(used.Seconds()/bare.Seconds(), "x-listing")
+		b.ReportMetric(used.Seconds(), "cpu-s")
+		b.ReportMetric(bare.Seconds(), "listing-cpu-s")
+	}
+}

@@ -1,0 +1,280 @@
+package agent
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"golang.org/x/sync/semaphore"
+
+	"farshore/agent/record"
+	"farshore/agent/source"
+	"farshore/agent/vault"
+)
+
+// Options say how a pass is made. The zero value is usable.
+type Options struct {
+	// Match says which paths take part; nil means all. Others keep the record that they have.
+	Match func(path string) bool
+	// CommitEvery and CommitBytes say how much time and how many new bytes may pass before what is whole is committed. Defaults: 10
+	// minutes, 8 GiB.
+	CommitEvery time.Duration
+	CommitBytes int64
+	// Captures is how many items are read at a time; default 16.
+	Captures int
+	// Progress is counted up as the pass goes; nil means nobody looks.
+	Progress *Progress
+}
+
+// Bounds of a pass. The window is how many items may be between listing and segment: it bounds memory while a large item holds the order up.
+// inFlight is how many bytes of items are read at a time; a large item counts half of it.
+const (
+	window        = 2048
+	inFlight      = 64 << 20
+	largeShare    = inFlight / 2
+	smallCost     = 32 << 10
+	splitEvery    = 10_000
+	commitRecords = 1 << 20
+	commitTimeout = 10 * time.Minute
+)
+
+func (o *Options) defaults() {
+	if o.Match == nil {
+		o.Match = func(string) bool { return true }
+	}
+	if o.CommitEvery <= 0 {
+		o.CommitEvery = 10 * time.Minute
+	}
+	if o.CommitBytes <= 0 {
+		o.CommitBytes = 8 << 30
+	}
+	if o.Captures <= 0 {
+		o.Captures = 16
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+}
+
+// Replicate makes one pass over the source: it joins the listing with the newest snapshot, captures what is new or changed, and commits. When the
+// context ends, or the source fails, what is whole is committed and the error returned; the next pass goes on from there.
+func Replicate(ctx context.Context, w *vault.Writer, src source.Source, o Options) (*Summary, error) {
+	o.defaults()
+	p := newPass(ctx, w, src, o)
+	defer p.stop()
+	p.start()
+	// What is being stored is brought to its end even when the pass is interrupted; each request has its own deadline.
+	store := context.WithoutCancel(ctx)
+	err := p.write(store)
+	if err == nil {
+		err = ctx.Err()
+	}
+	p.stop()
+	return p.finish(store, err)
+}
+
+// pass is one pass under way: a goroutine lists and joins, some capture, and the caller's writes in order.
+type pass struct {
+	w      *vault.Writer
+	src    source.Source
+	o      Options
+	out    *vault.Pass
+	ctx    context.Context
+	cancel context.CancelFunc
+	wg     sync.WaitGroup
+	ops    chan *op // in order of paths
+	work   chan *op // those that need a capture
+	budget *semaphore.Weighted
+	sum    Summary
+	mu     sync.Mutex // guards sum's unreadable items
+
+	ended      int // spans listed to their end
+	sinceBytes int64
+	sinceRecs  int
+	lastCommit time.Time
+}
+
+func newPass(ctx context.Context, w *vault.Writer, src source.Source, o Options) *pass {
+	p := &pass{
+		w: w, src: src, o: o, out: w.NewPass(), ops: make(chan *op, window), work: make(chan *op, o.Captures),
+		budget: semaphore.NewWeighted(inFlight), lastCommit: time.Now(),
+		sum: Summary{Source: src.Place(), Unreadable: map[string]int64{}, Started: time.Now()},
+	}
+	p.ctx, p.cancel = context.WithCancel(ctx)
+	return p
+}
+
+func (p *pass) start() {
+	p.wg.Go(func() {
+		defer close(p.ops)
+		defer close(p.work)
+		p.list()
+	})
+	for range p.o.Captures {
+		p.wg.Go(func() {
+			for op := range p.work {
+				p.capture(op)
+			}
+		})
+	}
+}
+
+// stop ends listing and captures, and waits for them.
+func (p *pass) stop() {
+	p.cancel()
+	for range p.ops { // unblocks the lister
+	}
+	p.wg.Wait()
+}
+
+// op is one step of the writer's, in order of paths.
+type op struct {
+	what  what
+	span  int
+	path  string
+	old   vault.OldRecord // keep, remove; capture: the previous record, if any
+	entry source.Entry
+	done  chan struct{} // capture: closed when rec and err are set
+	rec   *record.Record
+	err   error
+}
+
+type what int
+
+const (
+	begin what = iota // of a span
+	keep
+	remove
+	capture
+	split
+	end // of a span: err nil means listed to its end; else path is the first that was not dealt with
+)
+
+// write takes the steps in order until the end or the first failure. Its context is the store's, which an interruption does not end: the
+// lister's does, and the steps come to an end with it.
+func (p *pass) write(ctx context.Context) error {
+	for op := range p.ops {
+		if op.what == capture {
+			if err := p.await(ctx, op); err != nil {
+				return err
+			}
+		}
+		if err := p.step(ctx, op); err != nil {
+			return err
+		}
+		if err := p.commitIfDue(ctx, op); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// await waits for a capture; when it takes long, what is whole before it is committed meanwhile.
+func (p *pass) await(ctx context.Context, op *op) error {
+	select {
+	case <-op.done:
+		return nil
+	default:
+	}
+	for {
+		timer := time.NewTimer(max(time.Second, p.o.CommitEvery-time.Since(p.lastCommit)))
+		select {
+		case <-op.done:
+			timer.Stop()
+			return nil
+		case <-timer.C:
+			if p.sinceRecs > 0 {
+				if err := p.commit(ctx, op.path, false); err != nil {
+					return err
+				}
+			}
+		}
+	}
+}
+
+func (p *pass) step(ctx context.Context, op *op) error {
+	switch op.what {
+	case begin:
+		p.out.Begin(op.span)
+	case keep:
+		return p.out.Keep(ctx, op.old)
+	case remove:
+		p.sinceRecs++
+		return p.out.Delete(ctx, op.old.Record)
+	case split:
+		p.out.Split(op.path)
+	case capture:
+		return p.captured(ctx, op)
+	case end:
+		if op.err == nil {
+			p.ended++
+		}
+		if err := p.out.End(ctx, op.path, op.err == nil); err != nil {
+			return err
+		}
+		return op.err
+	}
+	return nil
+}
+
+// captured writes what came of a capture.
+func (p *pass) captured(ctx context.Context, op *op) error {
+	switch {
+	case errors.Is(op.err, source.ErrGone):
+		p.o.Progress.Gone.Add(1)
+		if op.old.Record == nil {
+			return nil
+		}
+		return p.out.Keep(ctx, op.old)
+	case op.err != nil:
+		if err := p.out.End(ctx, op.path, false); err != nil {
+			return err
+		}
+		return fmt.Errorf("%q: %w", op.path, op.err)
+	}
+	p.count(op)
+	p.sinceRecs++
+	return p.out.Put(ctx, op.rec)
+}
+
+func (p *pass) commitIfDue(ctx context.Context, op *op) error {
+	if op.what == begin || op.what == end || op.what == split {
+		return nil
+	}
+	stored, _, _ := p.w.Stored()
+	if stored-p.sinceBytes < p.o.CommitBytes && p.sinceRecs < commitRecords && (p.sinceRecs == 0 || time.Since(p.lastCommit) < p.o.CommitEvery) {
+		return nil
+	}
+	return p.commit(ctx, op.path+"\x00", false)
+}
+
+// commit makes what was written so far a snapshot; upTo is where the current span was cut.
+func (p *pass) commit(ctx context.Context, upTo string, complete bool) error {
+	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
+	defer cancel()
+	c, err := p.out.Commit(ctx, upTo, vault.CommitInfo{Complete: complete, Counts: p.counts(complete)})
+	if err != nil {
+		return fmt.Errorf("commit: %w", err)
+	}
+	p.sum.Commits++
+	p.sum.Head = c
+	p.sinceBytes, _, _ = p.w.Stored()
+	p.sinceRecs, p.lastCommit = 0, time.Now()
+	return nil
+}
+
+// finish makes the pass's last commit and sums up. Nothing is committed when nothing came of an interrupted pass.
+func (p *pass) finish(ctx context.Context, err error) (*Summary, error) {
+	p.sum.Complete = err == nil && p.ended == len(p.out.Spans())
+	if errors.Is(err, vault.ErrForeignCommit) || errors.Is(err, vault.ErrRolledBack) {
+		return p.summary(), err
+	}
+	if p.sum.Complete || p.sinceRecs > 0 {
+		if cerr := p.commit(ctx, "", p.sum.Complete); cerr != nil {
+			return p.summary(), errors.Join(err, cerr)
+		}
+	}
+	return p.summary(), err
+}

@@ -1,0 +1,99 @@
+package agent
+
+import (
+	"sync/atomic"
+	"time"
+
+	"farshore/agent/record"
+	"farshore/agent/vault"
+)
+
+// Progress counts what a pass does while it runs. All of it may be read at any time.
+type Progress struct {
+	Listed, Excluded, Unchanged atomic.Int64
+	Planned, PlannedBytes       atomic.Int64 // items to capture, as far as they were listed, and their bytes
+	New, Changed, Deleted, Gone atomic.Int64
+	Unreadable                  atomic.Int64
+	CapturedBytes               atomic.Int64 // of items whose capture is done
+	items, bytes                atomic.Int64
+}
+
+// Summary is what came of a pass.
+type Summary struct {
+	Source   record.Place
+	Complete bool
+	Commits  int
+	// Head is the newest commit of this pass; nil when none was made.
+	Head                                   *vault.Commit
+	Listed, Excluded, Unchanged            int64
+	New, Changed, Deleted, Gone            int64
+	CapturedBytes                          int64
+	StoredBytes, StoredPacks, StoredChunks int64 // new raw bytes, packs and chunks
+	Unreadable                             map[string]int64
+	Examples                               []Unread
+	Started                                time.Time
+	Duration                               time.Duration
+	Notices                                []vault.Finding
+}
+
+// Unread is one item that could not be read.
+type Unread struct{ Path, Reason, Detail string }
+
+// maxExamples bounds how many unreadable items a summary names.
+const maxExamples = 20
+
+// count counts a capture.
+func (p *pass) count(o *op) {
+	progress := p.o.Progress
+	p.countItem(o.path, o.rec)
+	if o.rec.State == record.Unreadable {
+		return
+	}
+	if o.old.Record == nil || o.old.State == record.Deleted {
+		progress.New.Add(1)
+	} else {
+		progress.Changed.Add(1)
+	}
+	progress.CapturedBytes.Add(o.rec.Size())
+}
+
+// countItem counts an item of the snapshot in the making. The lister and the writer both call it.
+func (p *pass) countItem(path string, r *record.Record) {
+	progress := p.o.Progress
+	progress.items.Add(1)
+	progress.bytes.Add(r.Size())
+	if r.State != record.Unreadable {
+		return
+	}
+	if r.Last != nil {
+		progress.bytes.Add(r.Last.Size())
+	}
+	progress.Unreadable.Add(1)
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.sum.Unreadable[r.Reason]++
+	if len(p.sum.Examples) < maxExamples {
+		p.sum.Examples = append(p.sum.Examples, Unread{path, r.Reason, r.Detail})
+	}
+}
+
+// counts are a commit's: of items and bytes only when all were seen.
+func (p *pass) counts(complete bool) record.Counts {
+	progress := p.o.Progress
+	c := record.Counts{New: progress.New.Load(), Changed: progress.Changed.Load(), Deleted: progress.Deleted.Load()}
+	if complete {
+		c.Items, c.Bytes, c.Unreadable = progress.items.Load(), progress.bytes.Load(), progress.Unreadable.Load()
+	}
+	return c
+}
+
+func (p *pass) summary() *Summary {
+	s, progress := &p.sum, p.o.Progress
+	s.Listed, s.Excluded, s.Unchanged = progress.Listed.Load(), progress.Excluded.Load(), progress.Unchanged.Load()
+	s.New, s.Changed, s.Deleted, s.Gone = progress.New.Load(), progress.Changed.Load(), progress.Deleted.Load(), progress.Gone.Load()
+	s.CapturedBytes = progress.CapturedBytes.Load()
+	s.StoredBytes, s.StoredPacks, s.StoredChunks = p.w.Stored()
+	s.Duration = time.Since(s.Started)
+	s.Notices = p.w.TakeNotices()
+	return s
+}

@@ -1,0 +1,398 @@
+package vault
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"farshore/agent/record"
+	"farshore/crypto/seal"
+	"farshore/crypto/sign"
+	"farshore/providers"
+)
+
+// Commit is one commit of a chain that counts, without the lists of what it adds.
+type Commit struct {
+	record.Commit
+	// Hash is the hash of the stored bytes.
+	Hash record.Hash
+	// Signer is the id of the agent's key.
+	Signer string
+	// Revoked is true when the owner declared that this one commit does not count; its successors may.
+	Revoked bool
+	// StoredSize is the size of the commit object itself in bytes.
+	StoredSize int64
+	// AddedBytes is the sum of the stored sizes of what the commit adds.
+	AddedBytes int64
+}
+
+// Chain is the commits of one source by one agent.
+type Chain struct {
+	ID string
+	// Commits are those that count, from number 1 on without gap.
+	Commits []*Commit
+	// Source describes what is protected; its name is empty when no key at hand opens it.
+	Source record.Place
+	// Findings are what was noticed in this chain.
+	Findings []Finding
+}
+
+// Head is the newest commit that counts, or nil.
+func (c *Chain) Head() *Commit {
+	if len(c.Commits) == 0 {
+		return nil
+	}
+	return c.Commits[len(c.Commits)-1]
+}
+
+// Retired reports whether the chain's last commit says that the source is no longer replicated.
+func (c *Chain) Retired() bool { return c.Head() != nil && c.Head().Commit.Retired }
+
+func (c *Chain) note(s Severity, object, format string, args ...any) {
+	c.Findings = append(c.Findings, Finding{s, object, fmt.Sprintf(format, args...)})
+}
+
+// Chains reads and checks all chains of the vault, in the order of their ids. Memory is in proportion to the number of commits, without the lists
+// of what they add.
+func (v *Vault) Chains(ctx context.Context) ([]*Chain, error) {
+	var chains []*Chain
+	var names []providers.Info
+	flush := func() error {
+		if len(names) == 0 {
+			return nil
+		}
+		c, err := v.readChain(ctx, names)
+		names = nil
+		if err == nil {
+			chains = append(chains, c)
+		}
+		return err
+	}
+	current, junk := "", 0
+	for info, err := range v.bucket.List(ctx, "commits/", "") {
+		if err != nil {
+			return nil, err
+		}
+		if record.IsCanary(info.Name) {
+			continue
+		}
+		id, _, err := record.ParseCommitName(info.Name)
+		if err != nil {
+			junk++
+			continue
+		}
+		if id != current {
+			if err := flush(); err != nil {
+				return nil, err
+			}
+			current = id
+		}
+		names = append(names, info)
+	}
+	if err := flush(); err != nil {
+		return nil, err
+	}
+	if junk > 0 {
+		chains = append(chains, &Chain{Findings: []Finding{{Tampering, "commits/", fmt.Sprintf("%d objects whose names are not those of commits were ignored", junk)}}})
+	}
+	return chains, nil
+}
+
+// Chain reads one chain whole.
+func (v *Vault) Chain(ctx context.Context, id string) (*Chain, error) {
+	var names []providers.Info
+	for info, err := range v.bucket.List(ctx, "commits/"+id+"/", "") {
+		if err != nil {
+			return nil, err
+		}
+		if _, _, err := record.ParseCommitName(info.Name); err == nil {
+			names = append(names, info)
+		}
+	}
+	return v.readChain(ctx, names)
+}
+
+// readAhead is how many commits are read at a time: they are small, and the wait for each is the store's latency.
+const readAhead = 16
+
+func (v *Vault) readChain(ctx context.Context, names []providers.Info) (*Chain, error) {
+	id, _, err := record.ParseCommitName(names[0].Name)
+	if err != nil {
+		return nil, err
+	}
+	c := &Chain{ID: id}
+	for len(names) > 0 {
+		n := min(readAhead, len(names))
+		batch := make([][]byte, n)
+		errs := make([]error, n)
+		g, gctx := errgroup.WithContext(ctx)
+		for i := range n {
+			g.Go(func() error {
+				batch[i], errs[i] = v.bucket.ReadAll(gctx, names[i].Name, providers.MaxObject)
+				if k := providers.KindOf(errs[i]); k == providers.NotFound || k == providers.Corrupt {
+					return nil
+				}
+				return errs[i]
+			})
+		}
+		if err := g.Wait(); err != nil {
+			return nil, err
+		}
+		for i := range n {
+			if !v.appendCommit(c, names[i], batch[i], errs[i], len(names)-i-1) {
+				return c, nil
+			}
+		}
+		names = names[n:]
+	}
+	return c, nil
+}
+
+// appendCommit checks one commit and appends it; false means that the chain ends before it.
+func (v *Vault) appendCommit(c *Chain, info providers.Info, stored []byte, readErr error, following int) bool {
+	commit, err := v.checkCommit(info.Name, stored, readErr, c.Head())
+	if err != nil {
+		sev := Tampering
+		if errors.Is(err, errCommitMissing) || readErr != nil {
+			sev = Damage
+		}
+		if following > 0 {
+			c.note(sev, info.Name, "%v; it does not count, and neither do the %d commits after it", err, following)
+		} else {
+			c.note(sev, info.Name, "%v; it does not count", err)
+		}
+		return false
+	}
+	if commit.Seq == 1 {
+		v.openDescriptor(c, commit)
+	}
+	if !v.allowedSource(commit, c.Source.Name) {
+		c.note(Tampering, info.Name, "the signer may not commit for source %q; it does not count", c.Source.Name)
+		return false
+	}
+	commit.AddedBytes = addedBytes(&commit.Commit)
+	commit.Packs, commit.Meta, commit.Adopted, commit.Source = nil, nil, nil, ""
+	c.Commits = append(c.Commits, commit)
+	return true
+}
+
+func addedBytes(c *record.Commit) (n int64) {
+	for _, r := range c.Packs {
+		n += r.Size
+	}
+	for _, r := range c.Meta {
+		n += r.Size
+	}
+	return n
+}
+
+var errCommitMissing = errors.New("the commit before it is missing")
+
+// checkCommit verifies one stored commit as the successor of prev (nil: it must be the first).
+func (v *Vault) checkCommit(object string, stored []byte, readErr error, prev *Commit) (*Commit, error) {
+	if readErr != nil {
+		return nil, fmt.Errorf("it can't be read: %w", readErr)
+	}
+	chain, seq, err := record.ParseCommitName(object)
+	if err != nil {
+		return nil, err
+	}
+	signed, err := sign.Parse(kindCommit, stored)
+	if err != nil {
+		return nil, err
+	}
+	body, err := v.verifyCommit(signed)
+	if err != nil {
+		return nil, err
+	}
+	if body.Chain != chain || body.Seq != seq {
+		return nil, fmt.Errorf("it says that it is %s", record.CommitName(body.Chain, body.Seq))
+	}
+	if err := follows(body, prev); err != nil {
+		return nil, err
+	}
+	c := &Commit{Commit: *body, Hash: sha256.Sum256(stored), Signer: signed.KeyID, StoredSize: int64(len(stored))}
+	c.Revoked = v.revoked(c)
+	if v.revokedAfter(c) {
+		return nil, errors.New("the owner revoked its signer's commits from here on")
+	}
+	return c, nil
+}
+
+func follows(c *record.Commit, prev *Commit) error {
+	switch {
+	case prev == nil && c.Seq != 1, prev != nil && c.Seq > prev.Seq+1:
+		return errCommitMissing
+	case prev == nil && c.Prev != nil:
+		return errors.New("it is the first and names a predecessor")
+	case prev == nil:
+		return nil
+	case c.Seq != prev.Seq+1:
+		return errors.New("its number repeats")
+	case c.Prev == nil || *c.Prev != prev.Hash:
+		return errors.New("it does not name the hash of the commit before it")
+	case c.Time.Before(prev.Time):
+		return fmt.Errorf("its time %s lies before that of the commit before it", record.FormatTime(c.Time))
+	}
+	return nil
+}
+
+// verifyCommit checks the signature against the signers that the owner named, and decodes the body.
+func (v *Vault) verifyCommit(signed sign.Signed) (*record.Commit, error) {
+	var found bool
+	for i := len(v.statements) - 1; i >= 0; i-- {
+		s := v.statements[i].Signer(signed.KeyID)
+		if s == nil || !s.RolesHas(record.RoleAgent) {
+			continue
+		}
+		found = true
+		key, err := sign.ParsePublic(s.Key)
+		if err != nil {
+			return nil, err
+		}
+		if err := signed.Verify(v.id, key); err != nil {
+			return nil, errors.New("its signature is wrong")
+		}
+		c, err := record.DecodeCommit(signed.JSON)
+		if err != nil {
+			return nil, err
+		}
+		from := v.statementIndex(c.Statement)
+		if from < 0 {
+			return nil, fmt.Errorf("it names a statement that the owner did not sign: %s", c.Statement)
+		}
+		if i >= from && s.Covers(c.Time) {
+			return c, nil
+		}
+	}
+	if found {
+		return nil, fmt.Errorf("key %s might not sign commits at its time", signed.KeyID)
+	}
+	return nil, fmt.Errorf("the owner never named its signer %s as an agent", signed.KeyID)
+}
+
+func (v *Vault) statementIndex(h record.Hash) int {
+	for i := range v.hashes {
+		if v.hashes[i] == h {
+			return i
+		}
+	}
+	return -1
+}
+
+// allowedSource reports whether the signer may commit for the source; an unknown name is allowed only to those who may for all.
+func (v *Vault) allowedSource(c *Commit, name string) bool {
+	for _, st := range v.statements {
+		s := st.Signer(c.Signer)
+		if s == nil {
+			continue
+		}
+		for _, allowed := range s.Sources {
+			if allowed == "*" || name == "" || allowed == name {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (v *Vault) revoked(c *Commit) bool {
+	for _, r := range v.Statement().Revoked {
+		if r.Commit != nil && *r.Commit == c.Hash {
+			return true
+		}
+	}
+	return false
+}
+
+func (v *Vault) revokedAfter(c *Commit) bool {
+	for _, r := range v.Statement().Revoked {
+		if r.Commit == nil && r.Signer == c.Signer && (r.Chain == "" || r.Chain == c.Chain) && c.Seq > r.Seq {
+			return true
+		}
+	}
+	return false
+}
+
+// openDescriptor decrypts the first commit's sealed source descriptor where a key at hand can.
+func (v *Vault) openDescriptor(c *Chain, first *Commit) {
+	if v.opener.Empty() || first.Source == "" {
+		return
+	}
+	place, err := v.openPlace(first.Source)
+	if errors.Is(err, seal.ErrWrongKey) {
+		return
+	}
+	if err != nil {
+		c.note(Damage, record.CommitName(c.ID, 1), "its source descriptor can't be read: %v", err)
+		return
+	}
+	c.Source = place
+}
+
+func (v *Vault) openPlace(sealed string) (record.Place, error) {
+	var p record.Place
+	b, err := base64.StdEncoding.DecodeString(sealed)
+	if err != nil {
+		return p, err
+	}
+	plain, err := seal.OpenBytes(v.opener, b, 1<<20)
+	if err != nil {
+		return p, err
+	}
+	return p, json.Unmarshal(plain, &p)
+}
+
+// AsOf returns the newest complete, unrevoked commit of the chain not later than t, or nil.
+func (c *Chain) AsOf(t time.Time) *Commit {
+	for i := len(c.Commits) - 1; i >= 0; i-- {
+		if k := c.Commits[i]; k.usable() && k.Complete && !k.Time.After(t) {
+			return k
+		}
+	}
+	return nil
+}
+
+// Newest returns the newest commit with a snapshot, complete or not, or nil.
+func (c *Chain) Newest() *Commit {
+	for i := len(c.Commits) - 1; i >= 0; i-- {
+		if c.Commits[i].usable() {
+			return c.Commits[i]
+		}
+	}
+	return nil
+}
+
+// Number returns the commit with that number, or nil when the chain has none or the owner revoked it.
+func (c *Chain) Number(seq int64) *Commit {
+	if seq < 1 || seq > int64(len(c.Commits)) || !c.Commits[seq-1].usable() {
+		return nil
+	}
+	return c.Commits[seq-1]
+}
+
+func (c *Commit) usable() bool { return !c.Revoked && c.Root != nil }
+
+// Added reads a commit again and returns the packs and meta objects that it says it adds.
+func (v *Vault) Added(ctx context.Context, c *Commit) (packs, meta []record.Ref, err error) {
+	name := record.CommitName(c.Chain, c.Seq)
+	stored, err := v.readNamed(ctx, name, c.Hash)
+	if err != nil {
+		return nil, nil, err
+	}
+	signed, err := sign.Parse(kindCommit, stored)
+	if err != nil {
+		return nil, nil, &DamageError{name, err}
+	}
+	body, err := record.DecodeCommit(signed.JSON)
+	if err != nil {
+		return nil, nil, &DamageError{name, err}
+	}
+	return body.Packs, body.Meta, nil
+}

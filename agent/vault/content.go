@@ -1,0 +1,231 @@
+package vault
+
+import (
+	"context"
+	"crypto/sha256"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+
+	"golang.org/x/sync/singleflight"
+
+	"farshore/agent/pack"
+	"farshore/agent/record"
+)
+
+// Reader reads items' contents from packs. It keeps a few opened packs and decoded frames, so that neighbours cost one read. It may be used concurrently; memory is at most
+// about its number of open packs times their read-ahead, plus its frames.
+type Reader struct {
+	vault  *Vault
+	flight singleflight.Group
+
+	mu     sync.Mutex
+	packs  *lru[record.Hash, *openPack]
+	frames *lru[frameKey, []byte]
+}
+
+type frameKey struct {
+	pack  record.Hash
+	index int
+}
+
+// Bounds of a Reader: 6 packs with up to 2 blocks of 4 MiB each, and 48 frames of 1 MiB.
+const (
+	readerPacks  = 6
+	readerFrames = 48
+)
+
+// NewReader returns a Reader over the vault's packs. Reading needs a recovery identity.
+func (v *Vault) NewReader() *Reader {
+	return &Reader{vault: v, packs: newLRU[record.Hash, *openPack](readerPacks), frames: newLRU[frameKey, []byte](readerFrames)}
+}
+
+// ErrContent says that an item's bytes, put together from the vault, do not have the SHA-256 of its record.
+var ErrContent = errors.New("the bytes do not have the SHA-256 that the record states")
+
+// Copy writes the part's bytes to w and checks their number and SHA-256 on the way. After an error, what w received is not to be
+// trusted. Damage in the vault is a *DamageError.
+func (r *Reader) Copy(ctx context.Context, w io.Writer, p *record.Part) error {
+	h := sha256.New()
+	both := io.MultiWriter(w, h)
+	var n int64
+	each := func(e record.Extent) error {
+		m, err := r.extent(ctx, both, e)
+		n += m
+		return err
+	}
+	if err := r.vault.eachExtent(ctx, p, each); err != nil {
+		return err
+	}
+	if n != p.Size || record.Hash(h.Sum(nil)) != p.SHA256 {
+		return fmt.Errorf("%d of %d bytes: %w", n, p.Size, ErrContent)
+	}
+	return nil
+}
+
+// CopyRange writes length bytes from offset of the part's content to w, without checking the SHA-256 of the whole: for resuming a large
+// item whose whole is checked otherwise.
+func (r *Reader) CopyRange(ctx context.Context, w io.Writer, p *record.Part, offset, length int64) error {
+	var at int64
+	return r.vault.eachExtent(ctx, p, func(e record.Extent) error {
+		from, to := max(at, offset), min(at+e.Length, offset+length)
+		start := at
+		at += e.Length
+		if from >= to {
+			return nil
+		}
+		e.Offset += from - start
+		e.Length = to - from
+		_, err := r.extent(ctx, w, e)
+		return err
+	})
+}
+
+// eachExtent calls fn with the part's extents in order, reading pages of extents where it has them.
+func (v *Vault) eachExtent(ctx context.Context, p *record.Part, fn func(record.Extent) error) error {
+	for _, e := range p.Extents {
+		if err := fn(e); err != nil {
+			return err
+		}
+	}
+	for _, page := range p.Pages {
+		extents, err := v.extentPage(ctx, page)
+		if err != nil {
+			return err
+		}
+		for _, e := range extents {
+			if err := fn(e); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+func (v *Vault) extentPage(ctx context.Context, page record.ExtentPage) ([]record.Extent, error) {
+	r, err := v.page(ctx, page.Name)
+	if err != nil {
+		return nil, err
+	}
+	extents, err := record.ReadExtents(r)
+	if err != nil {
+		return nil, &DamageError{record.MetaName(page.Name), err}
+	}
+	var n int64
+	for _, e := range extents {
+		n += e.Length
+	}
+	if n != page.Length {
+		return nil, &DamageError{record.MetaName(page.Name), fmt.Errorf("its extents cover %d bytes, not %d", n, page.Length)}
+	}
+	return extents, nil
+}
+
+// extent writes one extent's bytes to w.
+func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) (int64, error) {
+	p, err := r.open(ctx, e.Pack)
+	if err != nil {
+		return 0, err
+	}
+	if e.Offset < 0 || e.Length < 0 || e.Offset+e.Length > p.reader.RawSize() {
+		return 0, &DamageError{record.PackName(e.Pack.Name), fmt.Errorf("bytes %d to %d lie outside its %d", e.Offset, e.Offset+e.Length, p.reader.RawSize())}
+	}
+	var n int64
+	for n < e.Length {
+		i := p.reader.FrameAt(e.Offset + n)
+		frame, err := r.frame(ctx, p, i)
+		if err != nil {
+			return n, err
+		}
+		_, _, rawOff, _ := p.reader.FrameRange(i)
+		at := e.Offset + n - rawOff
+		m, err := w.Write(frame[at:min(int64(len(frame)), at+e.Length-n)])
+		n += int64(m)
+		if err != nil {
+			return n, err
+		}
+	}
+	return n, nil
+}
+
+// frame returns a decoded frame, which must not be changed.
+func (r *Reader) frame(ctx context.Context, p *openPack, i int) ([]byte, error) {
+	key := frameKey{p.ref.Name, i}
+	r.mu.Lock()
+	b, ok := r.frames.get(key)
+	r.mu.Unlock()
+	if ok {
+		return b, nil
+	}
+	got, err, _ := r.flight.Do(fmt.Sprintf("%s %d", p.ref.Name, i), func() (any, error) {
+		b, err := p.frame(ctx, i)
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		r.frames.put(key, b)
+		r.mu.Unlock()
+		return b, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return got.([]byte), nil
+}
+
+func (r *Reader) open(ctx context.Context, ref record.Ref) (*openPack, error) {
+	r.mu.Lock()
+	p, ok := r.packs.get(ref.Name)
+	r.mu.Unlock()
+	if ok {
+		return p, nil
+	}
+	got, err, _ := r.flight.Do("open "+ref.Name.String(), func() (any, error) {
+		p, err := r.vault.openPack(ctx, ref)
+		if err != nil {
+			return nil, err
+		}
+		r.mu.Lock()
+		r.packs.put(ref.Name, p)
+		r.mu.Unlock()
+		return p, nil
+	})
+	if err != nil {
+		return nil, err
+	}
+	return got.(*openPack), nil
+}
+
+// openPack is a pack whose header was opened and whose seek table was read.
+type openPack struct {
+	ref    record.Ref
+	blocks *blockReader
+	reader *pack.Reader
+}
+
+func (v *Vault) openPack(ctx context.Context, ref record.Ref) (*openPack, error) {
+	object := record.PackName(ref.Name)
+	if v.opener.Empty() {
+		return nil, fmt.Errorf("%s: %w", object, ErrLocked)
+	}
+	blocks := newBlockReader(v.bucket, object, ref.Size)
+	plain, size, err := v.opener.ReaderAt(blocks.with(ctx), ref.Size)
+	if err != nil {
+		return nil, packError(object, err)
+	}
+	reader, err := pack.NewReader(plain, size, v.codec)
+	if err != nil {
+		return nil, packError(object, err)
+	}
+	return &openPack{ref: ref, blocks: blocks, reader: reader}, nil
+}
+
+func (p *openPack) frame(ctx context.Context, i int) ([]byte, error) {
+	_, _, _, raw := p.reader.FrameRange(i)
+	b, err := p.reader.ReadFrame(i, make([]byte, 0, raw))
+	if err != nil {
+		return nil, packError(record.PackName(p.ref.Name), err)
+	}
+	return b, ctx.Err()
+}

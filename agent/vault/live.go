@@ -1,0 +1,62 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"io"
+
+	"farshore/agent/record"
+)
+
+func isEOF(err error) bool { return errors.Is(err, io.EOF) }
+
+// Live is all that one snapshot needs, as its public list tells; no key is needed to know it.
+type Live struct {
+	Segments []record.LiveSegment // with the list that has each one's section
+	Meta     []record.LiveMeta
+	// Lists are the list and its pages themselves.
+	Lists []record.Ref
+}
+
+// Live reads a commit's list and its pages.
+func (v *Vault) Live(ctx context.Context, ref record.Ref) (*Live, error) {
+	l, err := v.List(ctx, ref.Name)
+	if err != nil {
+		return nil, err
+	}
+	live := &Live{Lists: []record.Ref{ref}, Meta: l.Meta}
+	for _, s := range l.Segments {
+		if s.List.IsZero() {
+			s.List = ref.Name
+		}
+		live.Segments = append(live.Segments, s)
+	}
+	for _, p := range l.Pages {
+		b, err := v.stored(ctx, p.Name)
+		if err != nil {
+			return nil, err
+		}
+		page, err := record.DecodeListPage(b)
+		if err != nil {
+			return nil, &DamageError{record.MetaName(p.Name), err}
+		}
+		live.Segments = append(live.Segments, page.Segments...)
+		live.Meta = append(live.Meta, page.Meta...)
+		live.Lists = append(live.Lists, p)
+	}
+	return live, nil
+}
+
+// Section returns what a segment refers to, from the list that has its section.
+func (v *Vault) Section(ctx context.Context, s record.LiveSegment) (*record.ListSection, error) {
+	l, err := v.List(ctx, s.List)
+	if err != nil {
+		return nil, err
+	}
+	for i := range l.Sections {
+		if l.Sections[i].Segment == s.Name {
+			return &l.Sections[i], nil
+		}
+	}
+	return nil, &DamageError{record.MetaName(s.List), errors.New("it has no section for segment " + s.Name.String())}
+}

@@ -1,0 +1,149 @@
+package vault
+
+import (
+	"context"
+	"fmt"
+
+	"farshore/agent/record"
+)
+
+// Bounds of a segment: its records and about its stored bytes. They make a range of paths the unit of rewriting, small enough to
+// rewrite for some changes, large enough for few objects. segmentPacks bounds the header line.
+const (
+	segmentRecords = 128 << 10
+	segmentStored  = 12 << 20
+	segmentPacks   = 32 << 10
+)
+
+// segmentBuilder gathers the records of one segment. Not safe for concurrent use.
+type segmentBuilder struct {
+	w       *Writer
+	page    *pageBuilder
+	from    string
+	records int
+	packs   []record.Ref // by names that may be temporary; one pack may so stand here twice
+	index   map[record.Hash]int
+	pages   []record.Ref // extents pages
+	paged   map[record.Hash]bool
+}
+
+// pendingSegment is a segment on its way to the store: it waits for its packs.
+type pendingSegment struct {
+	done    chan struct{}
+	records int
+	ref     record.Ref
+	section record.ListSection
+	err     error
+}
+
+func newSegmentBuilder(w *Writer, from string) *segmentBuilder {
+	return &segmentBuilder{w: w, page: newPageBuilder(w.vault.codec, w.params.FrameSize), from: from, index: map[record.Hash]int{}, paged: map[record.Hash]bool{}}
+}
+
+func (b *segmentBuilder) full() bool {
+	return b.records >= segmentRecords || b.page.estimate() >= segmentStored || len(b.packs) >= segmentPacks
+}
+
+// add appends a record.
+func (b *segmentBuilder) add(ctx context.Context, r *record.Record) error {
+	if err := r.Check(); err != nil {
+		return fmt.Errorf("record of %q: %w", r.Path, err)
+	}
+	if err := b.refer(ctx, r); err != nil {
+		return err
+	}
+	b.page.took(record.AppendRecord(b.page.room(), r, b.position))
+	b.records++
+	return nil
+}
+
+func (b *segmentBuilder) position(pack record.Hash) int { return b.index[pack] }
+
+// refer makes sure that everything that the record's parts point to is known to the header and to the public list.
+func (b *segmentBuilder) refer(ctx context.Context, r *record.Record) error {
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		for _, e := range p.Extents {
+			b.pack(e.Pack)
+		}
+		for _, page := range p.Pages {
+			if err := b.referPage(ctx, page); err != nil {
+				return err
+			}
+		}
+	}
+	if r.Last != nil {
+		return b.refer(ctx, r.Last)
+	}
+	return nil
+}
+
+func (b *segmentBuilder) pack(ref record.Ref) {
+	if _, ok := b.index[ref.Name]; ok {
+		return
+	}
+	b.index[ref.Name] = len(b.packs)
+	b.packs = append(b.packs, ref)
+}
+
+// referPage adds an extents page, and the packs that it points to, which only reading it tells.
+func (b *segmentBuilder) referPage(ctx context.Context, page record.ExtentPage) error {
+	if b.paged[page.Name] {
+		return nil
+	}
+	b.paged[page.Name] = true
+	b.pages = append(b.pages, page.Ref)
+	extents, err := b.w.vault.extentPage(ctx, page)
+	if err != nil {
+		return err
+	}
+	for _, e := range extents {
+		b.pack(e.Pack)
+	}
+	return nil
+}
+
+// finish stores the segment, which ends before to, in the background once its packs are stored.
+func (b *segmentBuilder) finish(ctx context.Context, to string) *pendingSegment {
+	ps := &pendingSegment{done: make(chan struct{}), records: b.records}
+	go func() {
+		defer close(ps.done)
+		ps.err = b.seal(ctx, to, ps)
+	}()
+	return ps
+}
+
+func (b *segmentBuilder) seal(ctx context.Context, to string, ps *pendingSegment) error {
+	for i := range b.packs {
+		ref, err := b.w.packer.resolve(b.packs[i])
+		if err != nil {
+			return err
+		}
+		if ref.Size <= 0 {
+			return fmt.Errorf("a record points to pack %s, which is not known to be stored", ref.Name)
+		}
+		b.packs[i] = ref
+	}
+	h := record.SegmentHeader{From: b.from, To: to, Records: b.records, Packs: b.packs}
+	ref, err := b.w.put(ctx, b.page, record.AppendSegmentHeader(nil, &h))
+	if err != nil {
+		return err
+	}
+	ps.ref = ref
+	ps.section = record.ListSection{Segment: ref.Name, Packs: distinct(b.packs), Meta: b.pages}
+	b.page, b.index = nil, nil
+	return nil
+}
+
+// distinct returns the references without repetition.
+func distinct(refs []record.Ref) []record.Ref {
+	seen := make(map[record.Hash]bool, len(refs))
+	out := make([]record.Ref, 0, len(refs))
+	for _, r := range refs {
+		if !seen[r.Name] {
+			seen[r.Name] = true
+			out = append(out, r)
+		}
+	}
+	return out
+}

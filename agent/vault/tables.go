@@ -1,0 +1,225 @@
+package vault
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"math/bits"
+
+	"farshore/agent/internal/state"
+	"farshore/agent/record"
+	"farshore/providers"
+)
+
+// tableRaw is how many raw bytes a chunk table takes before the next one begins; tableFan how many tables of one size class there may be
+// before they are merged.
+const (
+	tableRaw = 16 << 20
+	tableFan = 16
+)
+
+// tableBuilder gathers the lines of a chunk table.
+type tableBuilder struct{ page *pageBuilder }
+
+// packStored records a pack that the store has: its chunks go to the local index, so that this and later runs find them, and to the table that
+// the next commit adds.
+func (w *Writer) packStored(pp *pendingPack) error {
+	p := state.Pack{Name: pp.ref.Name, Size: pp.ref.Size, Chunks: pp.chunks}
+	if err := w.local.AddPack(w.domain, p, false); err != nil {
+		return fmt.Errorf("local state: %w", err)
+	}
+	if err := w.addPack(p, false); err != nil {
+		return err
+	}
+	return w.flushTable(w.packer.ctx, tableRaw)
+}
+
+func (w *Writer) addPack(p state.Pack, adopted bool) error {
+	w.newPacks.Add(1)
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.added.packs = append(w.added.packs, record.Ref{Name: p.Name, Size: p.Size})
+	if adopted {
+		w.added.adopted = append(w.added.adopted, p.Name)
+	}
+	if w.tables == nil {
+		w.tables = &tableBuilder{newPageBuilder(w.vault.codec, w.params.FrameSize)}
+	}
+	t := w.tables.page
+	t.took(record.AppendTablePack(t.room(), p.Name, p.Size, p.Chunks))
+	return nil
+}
+
+func (w *Writer) addMeta(ref record.Ref) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.added.meta = append(w.added.meta, ref)
+}
+
+func (w *Writer) tableHeader() []byte {
+	return record.AppendTableHeader(nil, &record.TableHeader{Signer: w.agent.ID(), Domain: w.domain, Key: w.keyID})
+}
+
+// flushTable stores what was gathered for a chunk table, when it is at least min raw bytes.
+func (w *Writer) flushTable(ctx context.Context, min int64) error {
+	w.mu.Lock()
+	t := w.tables
+	if t == nil || t.page.raw+int64(len(t.page.frame)) < min {
+		w.mu.Unlock()
+		return nil
+	}
+	w.tables = nil
+	w.mu.Unlock()
+	ref, err := w.put(ctx, t.page, w.tableHeader())
+	if err != nil {
+		return err
+	}
+	w.mu.Lock()
+	w.added.tables = append(w.added.tables, ref)
+	w.mu.Unlock()
+	return w.local.MarkLoaded(w.domain, ref.Name)
+}
+
+// mergeTables keeps the number of tables small: when one size class has too many they become one of the next.
+func (w *Writer) mergeTables(ctx context.Context, tables []record.Ref) ([]record.Ref, error) {
+	classes := map[int][]record.Ref{}
+	for _, t := range tables {
+		classes[sizeClass(t.Size)] = append(classes[sizeClass(t.Size)], t)
+	}
+	for c := 0; c < sizeClass(tableRaw); c++ {
+		if len(classes[c]) < tableFan {
+			continue
+		}
+		merged, err := w.mergeClass(ctx, classes[c])
+		if err != nil {
+			return nil, err
+		}
+		delete(classes, c)
+		classes[sizeClass(merged.Size)] = append(classes[sizeClass(merged.Size)], merged)
+	}
+	var out []record.Ref
+	for _, t := range tables {
+		for _, kept := range classes[sizeClass(t.Size)] {
+			if kept.Name == t.Name {
+				out = append(out, t)
+			}
+		}
+	}
+	for _, c := range classes {
+		for _, t := range c {
+			if !contains(tables, t) {
+				out = append(out, t)
+			}
+		}
+	}
+	return out, nil
+}
+
+func contains(refs []record.Ref, r record.Ref) bool {
+	for _, x := range refs {
+		if x.Name == r.Name {
+			return true
+		}
+	}
+	return false
+}
+
+// sizeClass is the logarithm to base 16 of the size in KiB, at least 0.
+func sizeClass(size int64) int { return bits.Len64(uint64(size>>10)) / 4 }
+
+func (w *Writer) mergeClass(ctx context.Context, tables []record.Ref) (record.Ref, error) {
+	b := newPageBuilder(w.vault.codec, w.params.FrameSize)
+	for _, t := range tables {
+		err := w.eachTablePack(ctx, t.Name, func(p state.Pack) error {
+			b.took(record.AppendTablePack(b.room(), p.Name, p.Size, p.Chunks))
+			return nil
+		})
+		if err != nil {
+			return record.Ref{}, err
+		}
+	}
+	ref, err := w.put(ctx, b, w.tableHeader())
+	if err != nil {
+		return ref, err
+	}
+	return ref, w.local.MarkLoaded(w.domain, ref.Name)
+}
+
+// eachTablePack calls fn with the packs of a chunk table, if this agent's key wrote it for this domain.
+func (w *Writer) eachTablePack(ctx context.Context, table record.Hash, fn func(state.Pack) error) error {
+	r, err := w.vault.page(ctx, table)
+	if err != nil {
+		return err
+	}
+	tr, err := record.NewTableReader(r)
+	if err != nil {
+		return &DamageError{record.MetaName(table), err}
+	}
+	if h := tr.Header(); h.Signer != w.agent.ID() || h.Domain != w.domain || h.Key != w.keyID {
+		w.notice(Notice, record.MetaName(table), "a chunk table of another key or chain is not used")
+		return nil
+	}
+	for {
+		name, size, chunks, err := tr.Next()
+		if isEOF(err) {
+			return nil
+		}
+		if err != nil {
+			return &DamageError{record.MetaName(table), err}
+		}
+		if err := fn(state.Pack{Name: name, Size: size, Chunks: chunks}); err != nil {
+			return err
+		}
+	}
+}
+
+// loadTables brings the local index up to what the base's tables say. A damaged table costs deduplication, not data: it is left out and reported.
+func (w *Writer) loadTables(ctx context.Context) error {
+	for _, t := range w.base.root.Tables {
+		loaded, err := w.local.Loaded(w.domain, t.Name)
+		if err != nil {
+			return err
+		}
+		if loaded {
+			continue
+		}
+		err = w.eachTablePack(ctx, t.Name, func(p state.Pack) error { return w.local.AddPack(w.domain, p, true) })
+		var damage *DamageError
+		if errors.As(err, &damage) {
+			w.notice(Damage, damage.Object, "a chunk table can't be used, what it knows is stored anew: %v", damage.Err)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+		if err := w.local.MarkLoaded(w.domain, t.Name); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// adopt takes over packs that an earlier run stored and did not commit, after a look whether they are there.
+func (w *Writer) adopt(ctx context.Context) error {
+	packs, err := w.local.Uncommitted(w.domain)
+	if err != nil {
+		return err
+	}
+	for _, p := range packs {
+		info, err := w.vault.bucket.Stat(ctx, record.PackName(p.Name))
+		switch {
+		case err == nil && info.Size == p.Size:
+			if err := w.addPack(p, true); err != nil {
+				return err
+			}
+		case err == nil || providers.KindOf(err) == providers.NotFound:
+			w.notice(Notice, record.PackName(p.Name), "stored by an earlier run and no longer as it was: its content is stored anew")
+			if err := w.local.Forget(w.domain, p.Name); err != nil {
+				return err
+			}
+		default:
+			return err
+		}
+	}
+	return nil
+}

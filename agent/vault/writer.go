@@ -1,0 +1,458 @@
+package vault
+
+import (
+	"context"
+	"crypto/rand"
+	"crypto/sha256"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"farshore/agent/chunk"
+	"farshore/agent/internal/state"
+	"farshore/agent/record"
+	"farshore/crypto/digest"
+	"farshore/crypto/seal"
+	"farshore/crypto/sign"
+)
+
+// BeginOptions say who writes for what.
+type BeginOptions struct {
+	Source           record.Place
+	Include, Exclude []string
+	Agent            sign.PrivateKey
+	// Local is the agent's local state, which the Writer uses and does not close.
+	Local *state.Store
+	// Now is the clock; nil means time.Now.
+	Now func() time.Time
+}
+
+// Writer appends to one source's chain: parts become chunks in packs, records become segments, and Commit makes it all a snapshot. Part may be
+// called concurrently; a Pass belongs to one goroutine.
+type Writer struct {
+	vault      *Vault
+	local      *state.Store
+	agent      sign.PrivateKey
+	source     record.Place
+	include    []string
+	exclude    []string
+	now        func() time.Time
+	params     record.Parameters
+	packSealer *seal.Sealer
+	pageSealer *seal.Sealer
+	blocks     blocks
+	packer     *packer
+	cutter     *chunk.Cutter
+	namer      *digest.Namer
+	chain      *Chain
+	domain     string // the chain's id
+	keyID      string
+	base       *Snapshot
+	lists      map[record.Hash]record.LiveSegment // live segments of the base, with the list that has each one's section
+	newBytes   atomic.Int64
+	newPacks   atomic.Int64
+	newChunks  atomic.Int64
+
+	mu      sync.Mutex
+	tables  *tableBuilder
+	added   added
+	notices []Finding
+}
+
+// added is what the next commit adds.
+type added struct {
+	packs, meta []record.Ref
+	adopted     []record.Hash
+	tables      []record.Ref
+}
+
+// ErrForeignCommit says that an agent found a commit in its chain which it did not write: somebody else uses its key, or its state was
+// copied. It must not write until a person has looked.
+var ErrForeignCommit = errors.New("the chain has a commit that this agent did not write")
+
+// ErrRolledBack says that the vault shows less of a chain than the agent has seen.
+var ErrRolledBack = errors.New("the chain ends before, or differs from, what this agent has seen of it")
+
+// Begin opens the source's chain for writing, or starts one with a first, empty commit. What an earlier run stored and did not commit is
+// adopted. The caller closes the Writer.
+func (v *Vault) Begin(ctx context.Context, o BeginOptions) (*Writer, error) {
+	w := &Writer{
+		vault: v, local: o.Local, agent: o.Agent, source: o.Source, include: o.Include, exclude: o.Exclude, now: o.Now,
+		params: v.Statement().Parameters, lists: map[record.Hash]record.LiveSegment{},
+	}
+	if w.now == nil {
+		w.now = time.Now
+	}
+	if err := w.prepare(); err != nil {
+		return nil, err
+	}
+	if err := w.openChain(ctx); err != nil {
+		return nil, err
+	}
+	w.packer = newPacker(context.WithoutCancel(ctx), w)
+	if err := w.adopt(ctx); err != nil {
+		w.Close()
+		return nil, err
+	}
+	return w, nil
+}
+
+// Close stops what is under way. What was not committed does not exist, though a next run adopts its packs.
+func (w *Writer) Close() {
+	if w.packer != nil {
+		w.packer.close()
+	}
+}
+
+// Chain is the chain written to.
+func (w *Writer) Chain() *Chain { return w.chain }
+
+// Base is the newest snapshot of the chain; it is never nil.
+func (w *Writer) Base() *Snapshot { return w.base }
+
+// Stored tells how many bytes of new chunks, how many packs and how many chunks this Writer has taken so far.
+func (w *Writer) Stored() (bytes, packs, chunks int64) {
+	return w.newBytes.Load(), w.newPacks.Load(), w.newChunks.Load()
+}
+
+func (w *Writer) prepare() error {
+	st := w.vault.Statement()
+	if st.Format != 1 {
+		return fmt.Errorf("the owner's statement %d asks for format %d; this program writes format 1 only: upgrade it", st.N, st.Format)
+	}
+	s := st.Signer(w.agent.ID())
+	if s == nil || !s.RolesHas(record.RoleAgent) || !s.Covers(w.now()) {
+		return fmt.Errorf("the owner's statement %d does not name this agent's key %s as an agent: it may not write to this vault", st.N, w.agent.ID())
+	}
+	var err error
+	if w.packSealer, err = seal.NewSealer(recipients(st, record.RoleRecovery)); err != nil {
+		return err
+	}
+	if w.pageSealer, err = seal.NewSealer(recipients(st, record.RoleRecovery, record.RoleMetadata)); err != nil {
+		return err
+	}
+	return nil
+}
+
+// openChain finds the source's chain and checks it against what this agent has seen, or starts a new one.
+func (w *Writer) openChain(ctx context.Context) error {
+	chain, err := w.findChain(ctx)
+	if err != nil {
+		return err
+	}
+	if chain == nil {
+		return w.startChain(ctx)
+	}
+	if err := w.checkHead(chain); err != nil {
+		return err
+	}
+	w.chain, w.domain = chain, chain.ID
+	newest := chain.Newest()
+	if newest == nil {
+		return fmt.Errorf("chain %s has no snapshot to go on from", chain.ID)
+	}
+	if w.base, err = w.vault.Snapshot(ctx, newest); err != nil {
+		return err
+	}
+	if err := w.loadKeys(ctx); err != nil {
+		return err
+	}
+	if err := w.loadLists(ctx, newest); err != nil {
+		return err
+	}
+	return w.loadTables(ctx)
+}
+
+// findChain returns the chain of this agent's key for this source, or nil.
+func (w *Writer) findChain(ctx context.Context) (*Chain, error) {
+	id, ok, err := w.local.Chain(w.source.Name)
+	if err != nil {
+		return nil, err
+	}
+	if ok {
+		return w.knownChain(ctx, id)
+	}
+	chains, err := w.vault.Chains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var best *Chain
+	for _, c := range chains {
+		if c.Head() == nil || c.Source.Name != w.source.Name || c.Commits[0].Signer != w.agent.ID() || c.Retired() {
+			continue
+		}
+		if best == nil || c.Head().Time.After(best.Head().Time) {
+			best = c
+		}
+	}
+	if best != nil {
+		return best, w.local.SetChain(w.source.Name, best.ID)
+	}
+	return nil, nil
+}
+
+func (w *Writer) knownChain(ctx context.Context, id string) (*Chain, error) {
+	c, err := w.vault.Chain(ctx, id)
+	if err != nil {
+		return nil, err
+	}
+	if c.Head() == nil {
+		_, seen, err := w.local.Head(id)
+		if err != nil {
+			return nil, err
+		}
+		if seen {
+			return nil, fmt.Errorf("%w: commits/%s/ has no commit that counts%s", ErrRolledBack, id, firstText(c.Findings))
+		}
+		return nil, nil // its first commit never came to be
+	}
+	if c.Retired() {
+		return nil, nil
+	}
+	return c, nil
+}
+
+func firstText(f []Finding) string {
+	if len(f) == 0 {
+		return ""
+	}
+	return ": " + f[0].Object + ": " + f[0].Text
+}
+
+// checkHead compares the chain with what this agent has written: one commit more is its own only if it announced it before.
+func (w *Writer) checkHead(c *Chain) error {
+	head, seen, err := w.local.Head(c.ID)
+	if err != nil {
+		return err
+	}
+	for _, f := range c.Findings {
+		w.notice(f.Severity, f.Object, "%s", f.Text)
+	}
+	if !seen {
+		w.notice(Notice, "commits/"+c.ID, "no local state: going on from commit %d as the vault shows it", c.Head().Seq)
+		return w.local.SetHead(state.Head{Chain: c.ID, Seq: c.Head().Seq, Hash: c.Head().Hash})
+	}
+	if head.Seq > int64(len(c.Commits)) || c.Commits[head.Seq-1].Hash != head.Hash {
+		return fmt.Errorf("%w: it saw commit %d with hash %s%s", ErrRolledBack, head.Seq, head.Hash, firstText(c.Findings))
+	}
+	if int64(len(c.Commits)) == head.Seq {
+		return nil
+	}
+	next := c.Commits[head.Seq]
+	intent, ok, err := w.local.Intent(c.ID)
+	if err != nil {
+		return err
+	}
+	if !ok || intent.Seq != next.Seq || intent.Hash != next.Hash || int64(len(c.Commits)) > next.Seq {
+		return fmt.Errorf("%w: %s, while its own last is %d", ErrForeignCommit, record.CommitName(c.ID, next.Seq), head.Seq)
+	}
+	return w.local.SetHead(intent)
+}
+
+func (w *Writer) notice(s Severity, object, format string, args ...any) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	w.notices = append(w.notices, Finding{s, object, fmt.Sprintf(format, args...)})
+}
+
+// startChain makes new keys and the first commit, so that whatever happens later, a next run finds both again.
+func (w *Writer) startChain(ctx context.Context) error {
+	var id [16]byte
+	keys := record.DomainKeys{}
+	var keyID [8]byte
+	for _, b := range [][]byte{id[:], keyID[:], keys.ChunkName[:], keys.Cutting[:]} {
+		if _, err := rand.Read(b); err != nil {
+			return err
+		}
+	}
+	w.domain = hex.EncodeToString(id[:])
+	w.chain = &Chain{ID: w.domain, Source: w.source}
+	keys.Domain, keys.ID = w.domain, hex.EncodeToString(keyID[:])
+	if err := w.local.SetChain(w.source.Name, w.domain); err != nil {
+		return err
+	}
+	raw, err := record.EncodeKeys([]record.DomainKeys{keys})
+	if err != nil {
+		return err
+	}
+	ref, err := w.putBytes(ctx, raw)
+	if err != nil {
+		return err
+	}
+	root := &record.Root{Source: w.source, Include: w.include, Exclude: w.exclude, Ranges: []record.RootRange{{}}, Keys: ref}
+	if err := w.useKeys(keys); err != nil {
+		return err
+	}
+	_, err = w.commitRoot(ctx, root, nil, CommitInfo{})
+	return err
+}
+
+func (w *Writer) loadKeys(ctx context.Context) error {
+	keys, err := decodePage(ctx, w.vault, w.base.root.Keys.Name, record.DecodeKeys)
+	if err != nil {
+		return err
+	}
+	for _, k := range keys {
+		if k.Domain == w.domain {
+			return w.useKeys(k)
+		}
+	}
+	return &DamageError{record.MetaName(w.base.root.Keys.Name), fmt.Errorf("it has no keys for chain %s", w.domain)}
+}
+
+func (w *Writer) useKeys(k record.DomainKeys) error {
+	var err error
+	w.keyID = k.ID
+	w.namer = digest.NewNamer(k.ChunkName)
+	w.cutter, err = chunk.New(chunk.Params{Min: int(w.params.ChunkMin), Normal: int(w.params.ChunkNormal), Max: int(w.params.ChunkMax), Algorithm: w.params.Chunking}, k.Cutting)
+	w.tables = nil
+	return err
+}
+
+// loadLists learns which list has each live segment's section.
+func (w *Writer) loadLists(ctx context.Context, c *Commit) error {
+	if c.List == nil {
+		return nil
+	}
+	live, err := w.vault.Live(ctx, *c.List)
+	if err != nil {
+		return err
+	}
+	for _, s := range live.Segments {
+		w.lists[s.Name] = s
+	}
+	return nil
+}
+
+// descriptor seals the source's description for the chain's first commit.
+func (w *Writer) descriptor() (string, error) {
+	plain, err := json.Marshal(w.source)
+	if err != nil {
+		return "", err
+	}
+	sealed, err := seal.SealBytes(w.pageSealer, plain)
+	if err != nil {
+		return "", err
+	}
+	return base64.StdEncoding.EncodeToString(sealed), nil
+}
+
+// spillExtents is how many extents a part may have before they go to pages; pageExtents how many one page has (docs/format.md, section 5.1).
+const (
+	spillExtents = 1024
+	pageExtents  = 16384
+	parallelHash = 512 << 10 // chunks from this size on are hashed on two cores
+)
+
+// Part implements source.Sink: it cuts the body into chunks, stores those that the vault does not have, and returns the part with its size, hash
+// and place. Extents may go by temporary pack names, which only this Writer's segments resolve.
+func (w *Writer) Part(ctx context.Context, p record.Part, size int64, body io.Reader) (record.Part, error) {
+	h := sha256.New()
+	p.Extents, p.Pages = nil, nil
+	var covered int64
+	n, err := w.cutter.Split(body, size, func(c []byte) error {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		e, err := w.hashAndAdd(h.Write, c)
+		if err != nil {
+			return err
+		}
+		p.Extents = join(p.Extents, e)
+		if len(p.Extents) > pageExtents {
+			return w.spill(ctx, &p, pageExtents, &covered)
+		}
+		return nil
+	})
+	if err != nil {
+		return p, err
+	}
+	for len(p.Pages) > 0 && len(p.Extents) > 0 || len(p.Extents) > spillExtents {
+		if err := w.spill(ctx, &p, min(len(p.Extents), pageExtents), &covered); err != nil {
+			return p, err
+		}
+	}
+	p.Size = n
+	h.Sum(p.SHA256[:0])
+	return p, nil
+}
+
+// hashAndAdd runs the plaintext's SHA-256 beside naming and storing, for chunks that are worth it.
+func (w *Writer) hashAndAdd(hash func([]byte) (int, error), c []byte) (record.Extent, error) {
+	done := make(chan struct{})
+	if len(c) < parallelHash {
+		_, _ = hash(c)
+		close(done)
+	} else {
+		go func() {
+			_, _ = hash(c) // a hash takes everything
+			close(done)
+		}()
+	}
+	e, isNew, err := w.packer.add(w.namer.Name(c), c)
+	<-done
+	if isNew {
+		w.newBytes.Add(e.Length)
+		w.newChunks.Add(1)
+	}
+	return e, err
+}
+
+// join appends an extent, joining it with its neighbour in the same pack.
+func join(extents []record.Extent, e record.Extent) []record.Extent {
+	if n := len(extents); n > 0 {
+		if l := &extents[n-1]; l.Pack.Name == e.Pack.Name && l.Offset+l.Length == e.Offset {
+			l.Length += e.Length
+			return extents
+		}
+	}
+	return append(extents, e)
+}
+
+// spill moves the first n extents into a page. Their packs must be stored for that, so the open one is closed early.
+func (w *Writer) spill(ctx context.Context, p *record.Part, n int, covered *int64) error {
+	if err := w.packer.flush(); err != nil {
+		return err
+	}
+	var packs []record.Ref
+	index := map[record.Hash]int{}
+	b := newPageBuilder(w.vault.codec, w.params.FrameSize)
+	var length int64
+	for _, e := range p.Extents[:n] {
+		ref, err := w.packer.resolve(e.Pack)
+		if err != nil {
+			return err
+		}
+		i, ok := index[ref.Name]
+		if !ok {
+			i = len(packs)
+			index[ref.Name] = i
+			packs = append(packs, ref)
+		}
+		b.took(record.AppendExtent(b.room(), i, e.Offset, e.Length))
+		length += e.Length
+	}
+	ref, err := w.put(ctx, b, record.AppendExtentsHeader(nil, packs))
+	if err != nil {
+		return err
+	}
+	p.Pages = append(p.Pages, record.ExtentPage{Ref: ref, Offset: *covered, Length: length})
+	*covered += length
+	p.Extents = append([]record.Extent(nil), p.Extents[n:]...)
+	return nil
+}
+
+// TakeNotices returns what was noticed since the last call.
+func (w *Writer) TakeNotices() []Finding {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	n := w.notices
+	w.notices = nil
+	return n
+}

@@ -1,0 +1,188 @@
+// Package verify checks what a vault holds against what it should hold. Without any key it re-hashes every stored object against its name, and
+// follows statements, chains, signatures and public lists to see that all that a snapshot needs is there. With the recovery identity it also puts every item together
+// and compares SHA-256s. It reads only, and it says what it did not check.
+package verify
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"farshore/agent/record"
+	"farshore/agent/vault"
+)
+
+// Options say what to check.
+type Options struct {
+	// Items has every item of every snapshot put together; the vault must have been opened with a recovery identity.
+	Items bool
+	// Source restricts chains and items to those of one source, by its name or its chain's id; empty: all. Objects are re-hashed all the same.
+	Source string
+	// Workers is how many objects or items are read at a time; default 8.
+	Workers  int
+	Progress *Progress
+}
+
+// Progress counts what was checked, while it runs.
+type Progress struct {
+	Objects, Bytes         atomic.Int64 // stored objects re-hashed
+	Items, ItemBytes       atomic.Int64 // items put together
+	PlannedBytes           atomic.Int64 // stored bytes that the commits name
+	Chains, Commits, Lists atomic.Int64
+}
+
+// maxFindings bounds how many findings a result lists; all are counted.
+const maxFindings = 1000
+
+// Result is what a verification found. Each number says what was done; what was not done is not claimed.
+type Result struct {
+	VaultID string `json:"vault_id"`
+	Owner   string `json:"owner"`
+	// Pinned is false when the owner's key was taken from the vault itself, so that a wholly forged vault would pass.
+	Pinned     bool          `json:"owner_pinned"`
+	Statements int           `json:"statements"`
+	Chains     []ChainResult `json:"chains"`
+	// Objects were read whole and compared with the hash in their name.
+	Objects     int64 `json:"objects_hashed"`
+	ObjectBytes int64 `json:"bytes_hashed"`
+	// Unreferenced objects are intact and named by no commit: packs of a pass that did not come to its commit.
+	Unreferenced     int64 `json:"unreferenced_objects"`
+	UnreferencedSize int64 `json:"unreferenced_bytes"`
+	// Snapshots have everything that they need, there and intact.
+	Snapshots int64 `json:"snapshots_whole"`
+	// ItemsChecked says whether items were put together at all; Records are those read, Items the contents put together.
+	ItemsChecked bool  `json:"items_checked"`
+	Records      int64 `json:"records_read"`
+	Items        int64 `json:"items_restored"`
+	ItemBytes    int64 `json:"item_bytes"`
+	// Damaged and Tampered count findings of those severities.
+	Damaged  int64           `json:"damaged"`
+	Tampered int64           `json:"tampered"`
+	Findings []vault.Finding `json:"findings"`
+	Started  time.Time       `json:"started"`
+	Seconds  float64         `json:"seconds"`
+}
+
+// ChainResult is what a verification says of one chain.
+type ChainResult struct {
+	Chain   string `json:"chain"`
+	Source  string `json:"source,omitempty"`
+	Commits int64  `json:"commits"`
+	Head    string `json:"head,omitempty"`
+	// Newest is the time of the newest complete snapshot; Whole whether everything that it needs is there and intact.
+	Newest *time.Time `json:"newest_complete,omitempty"`
+	Whole  bool       `json:"newest_whole"`
+}
+
+// OK reports whether nothing was found damaged or tampered with.
+func (r *Result) OK() bool { return r.Damaged == 0 && r.Tampered == 0 }
+
+// Full checks everything. The error is nil when the check came to its end, whatever it found: findings are in the result.
+func Full(ctx context.Context, v *vault.Vault, o Options) (*Result, error) {
+	if o.Workers <= 0 {
+		o.Workers = 8
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+	r := &run{v: v, o: o, stored: map[record.Hash]object{}, res: &Result{
+		VaultID: v.ID(), Owner: v.Owner().String(), Pinned: v.Pinned(), Statements: int(v.Statement().N), ItemsChecked: o.Items, Started: time.Now(),
+	}}
+	for _, f := range v.Findings() {
+		r.add(f)
+	}
+	err := r.all(ctx)
+	r.res.Objects, r.res.ObjectBytes = o.Progress.Objects.Load(), o.Progress.Bytes.Load()
+	r.res.Items, r.res.ItemBytes = o.Progress.Items.Load(), o.Progress.ItemBytes.Load()
+	r.res.Seconds = time.Since(r.res.Started).Seconds()
+	return r.res, err
+}
+
+// run is one verification under way.
+type run struct {
+	v      *vault.Vault
+	o      Options
+	stored map[record.Hash]object // what packs/ and meta/ hold
+	chains []*vault.Chain
+
+	mu  sync.Mutex
+	res *Result
+}
+
+// object is a stored object: its size, whether its bytes match its name, and whether a commit names it.
+type object struct {
+	size   int64
+	meta   bool
+	intact bool
+	named  bool
+}
+
+func (r *run) add(f vault.Finding) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	switch f.Severity {
+	case vault.Damage:
+		r.res.Damaged++
+	case vault.Tampering:
+		r.res.Tampered++
+	}
+	if len(r.res.Findings) < maxFindings {
+		r.res.Findings = append(r.res.Findings, f)
+	}
+}
+
+func (r *run) note(s vault.Severity, object, format string, args ...any) {
+	r.add(vault.Finding{Severity: s, Object: object, Text: fmt.Sprintf(format, args...)})
+}
+
+// damage notes err if it is damage, and returns it otherwise.
+func (r *run) damage(err error) error {
+	var d *vault.DamageError
+	if errors.As(err, &d) {
+		r.note(vault.Damage, d.Object, "%v", d.Err)
+		return nil
+	}
+	return err
+}
+
+func (r *run) all(ctx context.Context) error {
+	var err error
+	if r.chains, err = r.v.Chains(ctx); err != nil {
+		return err
+	}
+	if r.o.Source != "" {
+		r.chains = slices.DeleteFunc(r.chains, func(c *vault.Chain) bool { return c.ID != r.o.Source && c.Source.Name != r.o.Source })
+	}
+	for _, c := range r.chains {
+		r.o.Progress.Chains.Add(1)
+		r.o.Progress.Commits.Add(int64(len(c.Commits)))
+		for _, f := range c.Findings {
+			r.add(f)
+		}
+		for _, k := range c.Commits {
+			r.o.Progress.PlannedBytes.Add(k.AddedBytes)
+		}
+	}
+	if err := r.hashAll(ctx); err != nil {
+		return err
+	}
+	if err := r.follow(ctx); err != nil {
+		return err
+	}
+	if r.v.CanOpen() {
+		if err := r.items(ctx); err != nil {
+			return err
+		}
+	}
+	for _, o := range r.stored {
+		if !o.named && r.o.Source == "" {
+			r.res.Unreferenced++
+			r.res.UnreferencedSize += o.size
+		}
+	}
+	return nil
+}
