@@ -1,0 +1,184 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+)
+
+// Config is what the file says, with defaults filled in and directories made relative to the file's own.
+type Config struct {
+	// Path is the file that it was read from.
+	Path string
+	// Vault is the vault's URL.
+	Vault string
+	// Owner is the pinned public key of the vault's owner, "ed25519:" and base64.
+	Owner string
+	// Recipients are the pinned recovery recipients: the agent seals to these and refuses any others.
+	Recipients []string
+	// Keys is the directory of agent.key and metadata.key.
+	Keys string
+	// State is the directory of the local cache, which may be lost at any time.
+	State string
+	// Limits hold for all sources together.
+	Limits Limits
+	// Commit says when a long pass commits what it has so far.
+	Commit Commit
+	// Sources are in the order of the file.
+	Sources []Source
+}
+
+// Limits bound what farshore does to the network and to the stores. Zero is no limit.
+type Limits struct {
+	// Upload is bytes per second sent to the vault.
+	Upload int64
+	// Download is bytes per second read from sources, and from the vault when restoring.
+	Download int64
+	// Requests is requests per second, to each store.
+	Requests int
+}
+
+// Commit says when a long pass commits: at whichever comes first.
+type Commit struct {
+	// Every is the longest time between two commits of a pass.
+	Every time.Duration
+	// Bytes is how many stored bytes one commit adds at most, roughly.
+	Bytes int64
+}
+
+const (
+	// DefaultEvery bounds what an agent that dies loses to work that it must adopt again. A commit costs about five small requests,
+	// so that ten minutes keep them below a thousandth of a busy pass.
+	DefaultEvery = 10 * time.Minute
+	// DefaultBytes bounds the same on fast links: 8 GiB are 256 full packs, which a commit's list and its read-back sample take in one go.
+	DefaultBytes = 8 << 30
+)
+
+// Source is one protected source.
+type Source struct {
+	// Name is what people call it; it never changes, since the vault's snapshots bear it.
+	Name string
+	// URL is its address, without credentials.
+	URL string
+	// Include and Exclude are patterns of paths (see Filter).
+	Include, Exclude []string
+	// Accept are the reasons for which items may be unreadable without making a pass incomplete (docs/format.md, section 5.1.2).
+	Accept []string
+	// Limits hold for this source, within the common ones.
+	Limits Limits
+}
+
+// Source returns the source of that name, or nil.
+func (c *Config) Source(name string) *Source {
+	for i := range c.Sources {
+		if c.Sources[i].Name == name {
+			return &c.Sources[i]
+		}
+	}
+	return nil
+}
+
+// Check reports all that is wrong with the source, one line each.
+func (s *Source) Check() error {
+	var all []error
+	note := func(key string, err error) {
+		if err != nil {
+			all = append(all, fmt.Errorf("%s: %w", key, err))
+		}
+	}
+	note("name", checkName(s.Name))
+	note("url", checkSource(s.URL))
+	for _, p := range s.Include {
+		note("include", checkPattern(p))
+	}
+	for _, p := range s.Exclude {
+		note("exclude", checkPattern(p))
+	}
+	for _, r := range s.Accept {
+		note("accept", checkReason(r))
+	}
+	return errors.Join(all...)
+}
+
+// Load reads and checks the file. Mistakes in it are a *Problems.
+func Load(path string) (*Config, error) {
+	data, err := os.ReadFile(path)
+	if err != nil {
+		return nil, fmt.Errorf("read configuration: %w", err)
+	}
+	return Parse(path, data)
+}
+
+// etcDir is where a configuration of the whole machine lies; its state belongs to stateDir then, since /etc may be read-only.
+const (
+	etcDir   = "/etc/farshore"
+	stateDir = "/var/lib/farshore"
+)
+
+// place fills in the directories: those that the file names, relative to its own directory, or the defaults.
+func (c *Config) place(path string) {
+	dir := filepath.Dir(path)
+	c.Path = path
+	c.Keys = below(dir, c.Keys, "keys")
+	if c.State == "" && filepath.Clean(dir) == etcDir {
+		c.State = stateDir
+		return
+	}
+	c.State = below(dir, c.State, "state")
+}
+
+// below returns the directory p as seen from dir, and dir/fallback for none.
+func below(dir, p, fallback string) string {
+	if p == "" {
+		p = fallback
+	}
+	if filepath.IsAbs(p) {
+		return filepath.Clean(p)
+	}
+	return filepath.Join(dir, p)
+}
+
+// Find returns the configuration's path: that of the flag, of FARSHORE_CONFIG, or the first that exists of ./farshore.yaml,
+// farshore/farshore.yaml in the user's configuration directory, and /etc/farshore/farshore.yaml. What flag or environment name need not exist.
+// It fails with a *NotFound when there is none.
+func Find(flag string, getenv func(string) string) (string, error) {
+	for _, p := range []string{flag, getenv("FARSHORE_CONFIG")} {
+		if p != "" {
+			return p, nil
+		}
+	}
+	places := searchPath(getenv)
+	for _, p := range places {
+		if info, err := os.Stat(p); err == nil && !info.IsDir() {
+			return p, nil
+		}
+	}
+	return "", &NotFound{Searched: places}
+}
+
+// searchPath lists the places where a configuration may lie, the first found wins.
+func searchPath(getenv func(string) string) []string {
+	places := []string{"farshore.yaml"}
+	user := getenv("XDG_CONFIG_HOME")
+	if user == "" && getenv("HOME") != "" {
+		user = filepath.Join(getenv("HOME"), ".config")
+	}
+	if filepath.IsAbs(user) {
+		places = append(places, filepath.Join(user, "farshore", "farshore.yaml"))
+	}
+	return append(places, filepath.Join(etcDir, "farshore.yaml"))
+}
+
+// NotFound says that there is no configuration in any of the usual places.
+type NotFound struct {
+	// Searched are the places that were looked at, in order.
+	Searched []string
+}
+
+// Error lists the places.
+func (e *NotFound) Error() string {
+	return "no configuration found at " + strings.Join(e.Searched, ", ")
+}

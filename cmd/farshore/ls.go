@@ -1,0 +1,132 @@
+package main
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	"farshore/agent/record"
+	"farshore/agent/vault"
+)
+
+// lsOptions are what ls was asked for.
+type lsOptions struct {
+	access *access
+	source string
+	at     when
+	prefix string
+}
+
+func lsCommand(e *env) *cobra.Command {
+	return e.does(&cobra.Command{
+		Use:   "ls SOURCE[@WHEN] [PREFIX]",
+		Short: "List the items of a snapshot",
+		Long: `List the items of a source's newest snapshot, or of that of WHEN: a commit's number, or a time, which means the last
+complete snapshot not later than it. PREFIX is the bytes that paths begin with. Odd bytes of paths are shown as \xNN.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 no complete snapshot, 4 damage or tampering.`,
+		Example: "  farshore ls shop images/2026/\n  farshore ls shop@2026-11-21T19:10:54Z --vault gs://offsite/vault --identity recovery.key",
+		Args:    arguments(1, 2, "SOURCE[@WHEN] and at most one PREFIX"),
+	}, func(ctx context.Context, args []string) (result, error) {
+		source, at, err := parseAt(args[0])
+		if err != nil {
+			return nil, err
+		}
+		a, err := e.access()
+		if err != nil {
+			return nil, err
+		}
+		o := lsOptions{access: a, source: source, at: at}
+		if len(args) == 2 {
+			o.prefix = args[1]
+		}
+		return runLs(ctx, e, o, func(i lsItem) error { return e.out.item(i) })
+	})
+}
+
+// lsItem is one line of ls, an element of the result's member "items".
+type lsItem struct {
+	pathJSON
+	Version string `json:"version,omitempty"`
+	State   string `json:"state"`
+	Reason  string `json:"reason,omitempty"`
+	Size    int64  `json:"size"`
+	// Modified is the source's own time, where it gave one.
+	Modified string `json:"modified,omitempty"`
+	SHA256   string `json:"sha256,omitempty"`
+	path     string
+}
+
+// newLsItem returns an item with its path in all its forms.
+func newLsItem(path string) lsItem { return lsItem{pathJSON: jsonPath(path), path: path} }
+
+func (i lsItem) text(p *printer) {
+	state := ""
+	if i.Reason != "" {
+		state = "  (" + i.State + ": " + i.Reason + ")"
+	}
+	p.line("%12s  %-20s  %s%s", formatCount(i.Size), fmt.Sprintf("%.20s", i.Modified), printable(i.path), state)
+}
+
+// lsResult is what ls says behind the items.
+type lsResult struct {
+	Source   string `json:"source"`
+	Chain    string `json:"chain"`
+	Seq      int64  `json:"seq"`
+	Time     string `json:"time"`
+	Complete bool   `json:"complete"`
+	Count    int64  `json:"count"`
+	Bytes    int64  `json:"bytes"`
+}
+
+func (r lsResult) text(p *printer) {
+	p.line("%s, %s, in snapshot %d of %s", plural(r.Count, "item"), formatBytes(r.Bytes), r.Seq, r.Time)
+}
+
+// runLs lists a snapshot's items to emit, in order.
+func runLs(ctx context.Context, e *env, o lsOptions, emit func(lsItem) error) (result, error) {
+	var r lsResult
+	err := e.withVault(ctx, o.access, func(v *vault.Vault) error {
+		c, err := e.choose(ctx, v, o.source, o.at)
+		if err != nil {
+			return err
+		}
+		snap, err := c.snapshot(ctx, v)
+		if err != nil {
+			return err
+		}
+		r = lsResult{Source: snap.Source().Name, Chain: c.chain.ID, Seq: c.commit.Seq, Time: record.FormatTime(c.commit.Time), Complete: c.commit.Complete}
+		for rec, err := range snap.Prefix(ctx, o.prefix) {
+			if err != nil {
+				return err
+			}
+			i := itemOf(rec)
+			r.Count++
+			r.Bytes += i.Size
+			if err := emit(i); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+	if err != nil && r.Chain == "" {
+		return nil, err
+	}
+	return r, err
+}
+
+// itemOf shows a record. Of an unreadable item it shows the last good record's size, if there is one.
+func itemOf(rec *record.Record) lsItem {
+	i := newLsItem(rec.Path)
+	i.Version, i.State, i.Reason = rec.Version, rec.State, rec.Reason
+	good := rec
+	if rec.Last != nil {
+		good = rec.Last
+	}
+	i.Size, i.Modified = good.Size(), good.Attrs["modified"]
+	if len(good.Parts) == 1 {
+		i.SHA256 = good.Parts[0].SHA256.String()
+	}
+	return i
+}

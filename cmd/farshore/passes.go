@@ -1,0 +1,198 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"farshore/agent"
+	"farshore/agent/config"
+	"farshore/agent/source"
+	"farshore/agent/vault"
+)
+
+// runReplicate makes the passes, one source behind the other. One that fails does not stop the others.
+func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, error) {
+	r := replicateResult{DryRun: o.dryRun, Sources: []passResult{}}
+	var failed []error
+	one := func(s config.Source, make func(source.Source, *config.Filter) (passResult, error)) {
+		if ctx.Err() != nil {
+			return
+		}
+		res, err := e.withSource(ctx, s, o.config.Limits, make)
+		if res.Source != "" {
+			r.Sources = append(r.Sources, res)
+		}
+		if err == nil {
+			err = res.verdict(s.Accept)
+		}
+		if err != nil {
+			failed = append(failed, fmt.Errorf("source %s: %w", s.Name, err))
+		}
+	}
+	if o.dryRun {
+		for _, s := range o.sources {
+			one(s, func(src source.Source, f *config.Filter) (passResult, error) {
+				return e.planOne(ctx, o.config, s, src, f)
+			})
+		}
+		return r, worst(failed)
+	}
+	err := e.withSession(ctx, o.config, func(session *agent.Session) error {
+		for _, s := range o.sources {
+			one(s, func(src source.Source, f *config.Filter) (passResult, error) {
+				return e.replicateOne(ctx, session, o.config, s, src, f)
+			})
+		}
+		return nil
+	})
+	if err != nil {
+		failed = append(failed, err)
+	}
+	return r, errors.Join(worst(failed), ctx.Err())
+}
+
+// worst returns the failures as one, with the exit code of the gravest: damage, then a failure, then incompleteness.
+func worst(failed []error) error {
+	if len(failed) == 0 {
+		return nil
+	}
+	rank := func(err error) int {
+		f := classify(context.Background(), err)
+		return slices.Index([]int{exitIncomplete, exitUsage, exitFailed, exitDamage}, f.exit)
+	}
+	slices.SortStableFunc(failed, func(a, b error) int { return rank(b) - rank(a) })
+	return errors.Join(failed...)
+}
+
+// withSource opens a source and its patterns.
+func (e *env) withSource(ctx context.Context, s config.Source, l config.Limits, do func(source.Source, *config.Filter) (passResult, error)) (passResult, error) {
+	filter, err := config.NewFilter(s.Include, s.Exclude)
+	if err != nil {
+		return passResult{}, err
+	}
+	src, err := openSource(ctx, s, l)
+	if err != nil {
+		return passResult{}, err
+	}
+	return do(src, filter)
+}
+
+func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *config.Config, s config.Source, src source.Source, f *config.Filter) (passResult, error) {
+	p := new(agent.Progress)
+	bar := e.follow(s.Name, func() (int64, int64, int64, int64) {
+		done := p.New.Load() + p.Changed.Load() + p.Unchanged.Load() + p.Deleted.Load()
+		return done, p.CapturedBytes.Load(), 0, p.PlannedBytes.Load()
+	})
+	defer bar.Done()
+	sum, err := session.Replicate(ctx, src, s.Include, s.Exclude, agent.Options{
+		Match: f.Match, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p,
+	})
+	if sum == nil {
+		return passResult{}, err
+	}
+	return passOf(s.Name, sum), err
+}
+
+// passOf turns a summary into a result.
+func passOf(name string, s *agent.Summary) passResult {
+	r := passResult{
+		Source: name, Complete: s.Complete, Commits: s.Commits, Listed: s.Listed, Excluded: s.Excluded,
+		New: s.New, Changed: s.Changed, Deleted: s.Deleted, Gone: s.Gone,
+		ReadBytes: s.CapturedBytes, StoredBytes: s.StoredBytes, StoredPacks: s.StoredPacks, Unreadable: s.Unreadable, Seconds: s.Duration.Seconds(),
+	}
+	if s.Head != nil {
+		r.Chain, r.Seq = s.Head.Chain, s.Head.Seq
+	}
+	for _, x := range s.Examples {
+		r.Examples = append(r.Examples, unreadResult{pathJSON: jsonPath(x.Path), Reason: x.Reason, Detail: x.Detail, path: x.Path})
+	}
+	for _, n := range s.Notices {
+		r.Notices = append(r.Notices, n.Object+": "+n.Text)
+		r.alarm = r.alarm || n.Severity != vault.Notice
+	}
+	return r
+}
+
+// verdict is the failure that a pass without an error still means: unreadable items of kinds that the configuration does not accept.
+func (r *passResult) verdict(accept []string) error {
+	if r.alarm {
+		return damagef("the vault's own objects show damage or tampering").with("`farshore verify` says more")
+	}
+	var n int64
+	for reason, count := range r.Unreadable {
+		if !slices.Contains(accept, reason) {
+			n += count
+		}
+	}
+	if n > 0 {
+		return incompletef("%s could not be read", plural(n, "item")).with("they are recorded as unreadable, with their last good content where there is one; `accept:` in the configuration lists reasons that are no failure")
+	}
+	return nil
+}
+
+// planOne says what a pass over one source would do and cost. It stores nothing, and needs no lock on the local state.
+func (e *env) planOne(ctx context.Context, c *config.Config, s config.Source, src source.Source, f *config.Filter) (passResult, error) {
+	o, err := e.sessionOptions(c)
+	if err != nil {
+		return passResult{}, err
+	}
+	begin := time.Now()
+	var est *agent.Estimate
+	a := &access{url: c.Vault, owner: &o.Owner, identities: o.Identities, limits: c.Limits}
+	err = e.withVault(ctx, a, func(v *vault.Vault) error {
+		chains, err := v.Chains(ctx)
+		if err != nil {
+			return err
+		}
+		snap, err := newestOf(ctx, v, chains, s.Name, o.Key.ID())
+		if err != nil {
+			return err
+		}
+		p := new(agent.Progress)
+		bar := e.follow(s.Name, func() (int64, int64, int64, int64) { return p.Listed.Load(), 0, 0, 0 })
+		defer bar.Done()
+		est, err = agent.Plan(ctx, snap, src, f.Match, p)
+		return err
+	})
+	if est == nil || err != nil {
+		return passResult{}, err
+	}
+	r := passResult{
+		Source: s.Name, Complete: true, Listed: est.Listed, Excluded: est.Excluded, New: est.New, Changed: est.Changed, Deleted: est.Deleted,
+		ReadBytes: est.ReadBytes, Seconds: time.Since(begin).Seconds(), Requests: est.Lists + est.Gets, Puts: est.Puts,
+	}
+	r.Costs = costsOf(c.Vault, s.URL, est)
+	return r, nil
+}
+
+// costsOf prices an estimate at the source, which bills listing, reading and egress, and at the vault, which bills creating and keeping.
+func costsOf(vaultURL, sourceURL string, est *agent.Estimate) []cost {
+	var out []cost
+	if p, ok := priceOf(sourceURL); ok {
+		out = append(out, costOf(p, demand{Puts: est.Lists, Gets: est.Gets, Egress: est.ReadBytes}))
+	}
+	if p, ok := priceOf(vaultURL); ok {
+		out = append(out, costOf(p, demand{Puts: est.Puts, Stored: est.ReadBytes}))
+	}
+	return out
+}
+
+// newestOf opens the newest snapshot of the agent's chain for a source; nil when there is none.
+func newestOf(ctx context.Context, v *vault.Vault, chains []*vault.Chain, name, signer string) (*vault.Snapshot, error) {
+	var best *vault.Commit
+	for _, c := range chains {
+		if c.Source.Name != name || c.Head() == nil || c.Retired() || c.Commits[0].Signer != signer {
+			continue
+		}
+		if k := c.Newest(); k != nil && (best == nil || k.Time.After(best.Time)) {
+			best = k
+		}
+	}
+	if best == nil {
+		return nil, nil
+	}
+	return v.Snapshot(ctx, best)
+}

@@ -1,0 +1,161 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"farshore/agent/vault"
+)
+
+// withVault opens the vault for reading, as long as do takes.
+func (e *env) withVault(ctx context.Context, a *access, do func(*vault.Vault) error) error {
+	return e.withStore(ctx, a.url, a.limits, func(s *store) error {
+		v, err := vault.Open(ctx, s.Bucket, a.vaultOptions(nil))
+		if err != nil {
+			return err
+		}
+		for _, f := range v.Findings() {
+			e.warn("%s: %s: %s", f.Severity, f.Object, f.Text)
+		}
+		return do(v)
+	})
+}
+
+// chosen is a snapshot that a command was asked for.
+type chosen struct {
+	chain  *vault.Chain
+	commit *vault.Commit
+}
+
+// choose finds the snapshot of a source, by its name or its chain's id, as of a point in time.
+func (e *env) choose(ctx context.Context, v *vault.Vault, name string, at when) (*chosen, error) {
+	chains, err := v.Chains(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var mine []*vault.Chain
+	var names []string
+	for _, c := range chains {
+		switch {
+		case c.ID == "" || c.Head() == nil:
+			continue
+		case c.ID == name || c.Source.Name == name:
+			mine = append(mine, c)
+			e.warnFindings(c.Findings)
+		case c.Source.Name != "":
+			names = append(names, c.Source.Name)
+		}
+	}
+	if len(mine) == 0 {
+		return nil, e.noSource(v, name, names)
+	}
+	best, err := pick(mine, name, at)
+	if err != nil {
+		return nil, err
+	}
+	if best == nil {
+		return nil, noSnapshot(mine, name, at)
+	}
+	e.warnIncomplete(best, at)
+	return best, nil
+}
+
+func (e *env) warnFindings(findings []vault.Finding) {
+	for _, f := range findings {
+		e.warn("%s: %s: %s", f.Severity, f.Object, f.Text)
+	}
+}
+
+func (e *env) noSource(v *vault.Vault, name string, names []string) error {
+	if !v.CanOpen() {
+		return fmt.Errorf("the sources' names are sealed: %w", vault.ErrLocked)
+	}
+	f := usagef("the vault has no source named %q", name)
+	if len(names) == 0 {
+		return f.with("no source's name could be read: is the identity that of this vault? `farshore snapshots` lists the chains")
+	}
+	return f.with("it has %s", strings.Join(names, ", "))
+}
+
+// pick returns the newest snapshot of the chains that the point in time allows, or nil.
+func pick(chains []*vault.Chain, name string, at when) (*chosen, error) {
+	var best *chosen
+	for _, c := range chains {
+		var k *vault.Commit
+		switch {
+		case at.Number > 0:
+			k = c.Number(at.Number)
+		case at.newest():
+			k = c.Newest()
+		default:
+			k = c.AsOf(at.Time)
+		}
+		if k == nil {
+			continue
+		}
+		if at.Number > 0 && best != nil {
+			return nil, usagef("source %q has several chains with a commit %d", name, at.Number).with("name the chain in place of the source: %s or %s", best.chain.ID, c.ID)
+		}
+		if best == nil || k.Time.After(best.commit.Time) {
+			best = &chosen{c, k}
+		}
+	}
+	return best, nil
+}
+
+func noSnapshot(chains []*vault.Chain, name string, at when) error {
+	if at.Number > 0 {
+		head := chains[len(chains)-1].Head()
+		return usagef("source %q has no snapshot %d", name, at.Number).with("its newest is %d; `farshore snapshots %s` lists them", head.Seq, name)
+	}
+	return incompletef("source %q has no complete snapshot not later than %s", name, at).with("`farshore snapshots %s` lists those there are; an incomplete one can be named by its number", name)
+}
+
+// warnIncomplete says when what is taken is not complete, and what would be.
+func (e *env) warnIncomplete(c *chosen, at when) {
+	if c.commit.Complete {
+		return
+	}
+	text := "there is no complete one before it"
+	if k := c.chain.AsOf(c.commit.Time); k != nil {
+		text = fmt.Sprintf("the newest complete one is %d of %s", k.Seq, k.Time.Format(time.RFC3339))
+	}
+	e.warn("snapshot %d of %s is incomplete: its pass did not reach the end; %s", c.commit.Seq, c.chain.Source.Name, text)
+}
+
+// snapshot opens what was chosen.
+func (c *chosen) snapshot(ctx context.Context, v *vault.Vault) (*vault.Snapshot, error) {
+	s, err := v.Snapshot(ctx, c.commit)
+	if errors.Is(err, vault.ErrLocked) {
+		return nil, fmt.Errorf("the snapshot's records are sealed: %w", err)
+	}
+	return s, err
+}
+
+// findingsOf turns findings into a result's.
+func findingsOf(findings ...[]vault.Finding) []findingResult {
+	out := []findingResult{}
+	for _, fs := range findings {
+		for _, f := range fs {
+			out = append(out, findingResult{string(f.Severity), f.Object, f.Text})
+		}
+	}
+	return out
+}
+
+// alarming returns the failure that damage or tampering among the findings means, or nil.
+func alarming(findings []findingResult) error {
+	n := 0
+	for _, f := range findings {
+		if f.Severity != string(vault.Notice) {
+			n++
+		}
+	}
+	if n == 0 {
+		return nil
+	}
+	return damagef("%s of damage or tampering", plural(int64(n), "finding"))
+}

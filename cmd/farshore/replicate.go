@@ -1,0 +1,156 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"farshore/agent/config"
+)
+
+// replicateOptions are what replicate was asked for.
+type replicateOptions struct {
+	config *config.Config
+	// sources are those to replicate, in the order of the configuration.
+	sources []config.Source
+	dryRun  bool
+}
+
+func replicateCommand(e *env) *cobra.Command {
+	var dryRun bool
+	cmd := &cobra.Command{
+		Use:   "replicate [SOURCE...]",
+		Short: "Make one pass over the sources and commit what is new",
+		Long: `Make one pass over the named sources, or all: list each, store what is new or changed since its last snapshot, and commit.
+A long pass commits as it goes. What an interrupted run committed is kept, and the next one goes on there.
+
+With --dry-run nothing is stored: it says how many objects, bytes and requests a pass would take, and what they cost.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but some items could not be read or a listing did not
+reach its end, 4 the vault is damaged or was tampered with, 130 interrupted.`,
+		Example: "  farshore replicate\n  farshore replicate shop --dry-run",
+		Args:    arguments(0, -1, "names of sources"),
+	}
+	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "store nothing, say what a pass would take and cost")
+	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
+		c, err := e.loadConfig()
+		if err != nil {
+			return nil, err
+		}
+		sources, err := chooseSources(c, args)
+		if err != nil {
+			return nil, err
+		}
+		return runReplicate(ctx, e, replicateOptions{config: c, sources: sources, dryRun: dryRun})
+	})
+}
+
+// chooseSources returns the named sources, or all.
+func chooseSources(c *config.Config, names []string) ([]config.Source, error) {
+	if len(c.Sources) == 0 {
+		return nil, &failure{exit: exitUsage, code: codeConfig, err: fmt.Errorf("%s has no sources", c.Path), hint: "`farshore source add NAME URL` adds one"}
+	}
+	if len(names) == 0 {
+		return c.Sources, nil
+	}
+	var out []config.Source
+	for i, name := range names {
+		s, err := findSource(c, name)
+		if err != nil {
+			return nil, err
+		}
+		for _, earlier := range names[:i] {
+			if earlier == name {
+				return nil, usagef("source %s is named twice", name)
+			}
+		}
+		out = append(out, *s)
+	}
+	return out, nil
+}
+
+// replicateResult is the result of replicate.
+type replicateResult struct {
+	DryRun  bool         `json:"dry_run,omitempty"`
+	Sources []passResult `json:"sources"`
+}
+
+// passResult is what one pass over one source did, or would do.
+type passResult struct {
+	Source string `json:"source"`
+	// Chain and Seq name the newest commit, which is absent where nothing was committed.
+	Chain string `json:"chain,omitempty"`
+	Seq   int64  `json:"seq,omitempty"`
+	// Complete is true when every range was listed to its end.
+	Complete bool  `json:"complete"`
+	Commits  int   `json:"commits"`
+	Listed   int64 `json:"listed"`
+	Excluded int64 `json:"excluded"`
+	New      int64 `json:"new"`
+	Changed  int64 `json:"changed"`
+	Deleted  int64 `json:"deleted"`
+	Gone     int64 `json:"gone"`
+	// ReadBytes were read at the source; StoredBytes of them were not in the vault yet, before compression.
+	ReadBytes   int64 `json:"read_bytes"`
+	StoredBytes int64 `json:"stored_bytes"`
+	StoredPacks int64 `json:"stored_packs"`
+	// Unreadable counts items by reason; Examples are some of them.
+	Unreadable map[string]int64 `json:"unreadable,omitempty"`
+	Examples   []unreadResult   `json:"examples,omitempty"`
+	Seconds    float64          `json:"seconds"`
+	// Costs are what a dry run estimates, at the source and at the vault.
+	Costs []cost `json:"costs,omitempty"`
+	// Requests and Puts are what a dry run reckons with at the source and at the vault.
+	Requests int64    `json:"source_requests,omitempty"`
+	Puts     int64    `json:"vault_requests,omitempty"`
+	Notices  []string `json:"notices,omitempty"`
+	alarm    bool
+}
+
+// unreadResult is an item that could not be read.
+type unreadResult struct {
+	pathJSON
+	Reason string `json:"reason"`
+	Detail string `json:"detail,omitempty"`
+	path   string
+}
+
+func (r replicateResult) text(p *printer) {
+	for _, s := range r.Sources {
+		s.print(p, r.DryRun)
+	}
+}
+
+// print writes a pass in a few lines.
+func (r *passResult) print(p *printer, dryRun bool) {
+	p.line("%s: %s listed, %s new, %s changed, %s deleted", r.Source, plural(r.Listed, "item"), formatCount(r.New), formatCount(r.Changed), formatCount(r.Deleted))
+	took := formatDuration(time.Duration(r.Seconds * float64(time.Second)))
+	if dryRun {
+		p.line("  would read %s, with about %s to the source and %s to the vault", formatBytes(r.ReadBytes), plural(r.Requests, "request"), formatCount(r.Puts))
+	} else {
+		p.line("  read %s, of which %s were new to the vault, in %s (%s), in %s", formatBytes(r.ReadBytes), formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), plural(int64(r.Commits), "commit"), took)
+	}
+	if r.Excluded > 0 {
+		p.line("  %s excluded by patterns", plural(r.Excluded, "item"))
+	}
+	if r.Gone > 0 {
+		p.line("  %s went away between listing and reading: the next pass decides", plural(r.Gone, "item"))
+	}
+	for _, reason := range sortedKeys(r.Unreadable) {
+		p.line("  %s unreadable: %s", plural(r.Unreadable[reason], "item"), reason)
+	}
+	for _, x := range r.Examples {
+		p.line("    %s: %s %s", printable(x.path), x.Reason, x.Detail)
+	}
+	for _, c := range r.Costs {
+		p.line("  costs %s", c)
+	}
+	for _, n := range r.Notices {
+		p.line("  note: %s", n)
+	}
+	if !r.Complete && !dryRun {
+		p.line("  not complete: the next pass goes on from here")
+	}
+}

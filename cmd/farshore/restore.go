@@ -1,0 +1,144 @@
+package main
+
+import (
+	"context"
+	"strings"
+	"time"
+
+	"github.com/spf13/cobra"
+)
+
+// restoreOptions are what restore was asked for.
+type restoreOptions struct {
+	access *access
+	source string
+	at     when
+	// prefix is what restored paths begin with; item is the only one, where itemSet.
+	prefix, item string
+	itemSet      bool
+	// to is a directory, or an s3:// or gs:// URL.
+	to        string
+	overwrite bool
+	dryRun    bool
+}
+
+func restoreCommand(e *env) *cobra.Command {
+	var o restoreOptions
+	var at string
+	cmd := &cobra.Command{
+		Use:   "restore --source NAME --to DEST",
+		Short: "Restore a snapshot, or a part of it, to a directory or a bucket",
+		Long: `Restore a source as it was at WHEN (a commit's number, or a time: the last complete snapshot not later than it), or
+newest. DEST is a directory or an s3:// or gs:// URL. What is there and equal is skipped, so that an interrupted restore resumes;
+what differs is left alone without --overwrite. Every item is compared with its SHA-256. The recovery identity is needed.
+
+No key name leads outside of a directory: an item whose path the file system can't hold is restored under an escaped name,
+which the summary lists.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but something differed and was left, or the snapshot is
+incomplete, 4 damage or tampering, 130 interrupted.`,
+		Example: "  farshore restore --vault gs://offsite/vault --identity recovery.key --source shop --to /srv/shop\n  farshore restore --source shop --at 2026-11-21T19:10:54Z --prefix images/ --to 's3://shop-new/?region=eu-west-1'",
+		Args:    arguments(0, 0, ""),
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.source, "source", "", "`NAME` of the source to restore (needed)")
+	f.StringVar(&at, "at", "", "`WHEN`: a commit's number or an RFC 3339 time (default: newest)")
+	f.StringVar(&o.prefix, "prefix", "", "restore only what begins with these `BYTES`")
+	f.StringVar(&o.item, "item", "", "restore only the item of this `PATH`")
+	f.StringVar(&o.to, "to", "", "`DEST`ination: a directory, s3://bucket/prefix or gs://bucket/prefix (needed)")
+	f.BoolVar(&o.overwrite, "overwrite", false, "replace what differs at the destination")
+	f.BoolVar(&o.dryRun, "dry-run", false, "write nothing, say what would be done")
+	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
+		o.itemSet = cmd.Flags().Changed("item")
+		if err := o.check(); err != nil {
+			return nil, err
+		}
+		var err error
+		if o.at, err = parseWhen(at); err != nil {
+			return nil, err
+		}
+		if o.access, err = e.access(); err != nil {
+			return nil, err
+		}
+		return runRestore(ctx, e, o)
+	})
+}
+
+// check holds the flags to what makes sense together.
+func (o *restoreOptions) check() error {
+	scheme, _, isURL := strings.Cut(o.to, "://")
+	switch {
+	case o.source == "":
+		return usagef("restore needs --source NAME").with("`farshore snapshots` lists the sources in the vault")
+	case o.to == "":
+		return usagef("restore needs --to DEST").with("name a directory, or an s3:// or gs:// URL")
+	case isURL && scheme != "s3" && scheme != "gs":
+		return usagef("can't restore to %s://", scheme).with("DEST is a directory, or an s3:// or gs:// URL")
+	case o.itemSet && o.prefix != "":
+		return usagef("--item and --prefix exclude each other")
+	case o.itemSet && o.item == "":
+		return usagef("--item needs a path")
+	}
+	return nil
+}
+
+// restoreResult is the result of restore.
+type restoreResult struct {
+	DryRun   bool   `json:"dry_run,omitempty"`
+	Source   string `json:"source"`
+	Chain    string `json:"chain"`
+	Seq      int64  `json:"seq"`
+	Time     string `json:"time"`
+	Complete bool   `json:"complete"`
+	To       string `json:"to"`
+	// Restored were written, Equal were there already, Differing were left as they are, Replaced were overwritten.
+	Restored  int64 `json:"restored"`
+	Equal     int64 `json:"equal"`
+	Differing int64 `json:"differing"`
+	Replaced  int64 `json:"replaced"`
+	Bytes     int64 `json:"bytes"`
+	// Unreadable could not be read at the source when the snapshot was taken, and are restored from their last good record where there is one.
+	Unreadable int64 `json:"unreadable,omitempty"`
+	// Renamed lists items that the destination can't hold under their own name.
+	Renamed []renamedResult `json:"renamed,omitempty"`
+	// Failed lists items that could not be restored.
+	Failed  []failedResult `json:"failed,omitempty"`
+	Seconds float64        `json:"seconds"`
+	Notices []string       `json:"notices,omitempty"`
+}
+
+// renamedResult is an item that was restored under another name.
+type renamedResult struct {
+	pathJSON
+	To   string `json:"to"`
+	Why  string `json:"why"`
+	path string
+}
+
+// failedResult is an item that could not be restored.
+type failedResult struct {
+	pathJSON
+	Error string `json:"error"`
+	path  string
+}
+
+func (r restoreResult) text(p *printer) {
+	verb := "restored"
+	if r.DryRun {
+		verb = "would restore"
+	}
+	p.line("%s snapshot %d of %s (%s) to %s in %s", verb, r.Seq, r.Source, r.Time, r.To, formatDuration(time.Duration(r.Seconds*float64(time.Second))))
+	p.line("  %s written (%s), %s equal already, %s replaced, %s different and left", formatCount(r.Restored), formatBytes(r.Bytes), formatCount(r.Equal), formatCount(r.Replaced), formatCount(r.Differing))
+	if r.Unreadable > 0 {
+		p.line("  %s could not be read when the snapshot was taken", plural(r.Unreadable, "item"))
+	}
+	for _, x := range r.Renamed {
+		p.line("  %s is restored as %s: %s", printable(x.path), printable(x.To), x.Why)
+	}
+	for _, x := range r.Failed {
+		p.line("  %s: %s", printable(x.path), x.Error)
+	}
+	for _, n := range r.Notices {
+		p.line("  note: %s", n)
+	}
+}

@@ -1,0 +1,148 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"cloud.google.com/go/storage"
+
+	"farshore/agent/record"
+	"farshore/agent/restore"
+	"farshore/agent/restore/dir"
+	"farshore/agent/restore/gcstarget"
+	"farshore/agent/restore/s3target"
+	"farshore/agent/vault"
+	"farshore/providers/s3/s3client"
+)
+
+// runRestore restores.
+func runRestore(ctx context.Context, e *env, o restoreOptions) (result, error) {
+	var r restoreResult
+	err := e.withVault(ctx, o.access, func(v *vault.Vault) error {
+		c, err := e.choose(ctx, v, o.source, o.at)
+		if err != nil {
+			return err
+		}
+		snap, err := c.snapshot(ctx, v)
+		if err != nil {
+			return err
+		}
+		target, done, err := openTarget(ctx, o.to)
+		if err != nil {
+			return err
+		}
+		p := new(restore.Progress)
+		bar := e.follow("restore", func() (int64, int64, int64, int64) {
+			return p.Done.Load(), p.DoneBytes.Load(), p.Planned.Load(), p.PlannedBytes.Load()
+		})
+		defer bar.Done()
+		sum, err := restore.Run(ctx, snap, v.NewReader(), target, restore.Options{
+			Prefix: o.prefix, Item: o.item, Overwrite: o.overwrite, DryRun: o.dryRun, Progress: p,
+		})
+		bar.Done()
+		r = restoreOf(o, c, sum)
+		var none *restore.NotFoundError
+		if errors.As(err, &none) {
+			err = usagef("%w", err).with("`farshore ls %s` lists the items; paths are exact", o.source)
+		}
+		return errors.Join(err, done(), verdictOf(sum, err))
+	})
+	if r.Source == "" {
+		return nil, err
+	}
+	return r, err
+}
+
+// openTarget opens what --to names: an s3:// or gs:// URL, or else a directory. done releases it.
+func openTarget(ctx context.Context, to string) (target restore.Target, done func() error, err error) {
+	nothing := func() error { return nil }
+	switch {
+	case strings.HasPrefix(to, "s3://"):
+		at, err := s3client.Parse(to)
+		if err != nil {
+			return nil, nil, usagef("--to: %w", err)
+		}
+		client, err := at.New(ctx, s3client.Options{UserAgent: userAgent()})
+		if err != nil {
+			return nil, nil, err
+		}
+		return s3target.New(client, at.Bucket, at.Prefix, s3target.Options{}), nothing, nil
+	case strings.HasPrefix(to, "gs://"):
+		u, err := url.Parse(to)
+		if err != nil || u.Host == "" || u.RawQuery != "" {
+			return nil, nil, usagef("--to: %q is no gs://bucket/prefix", to)
+		}
+		client, err := storage.NewClient(ctx)
+		if err != nil {
+			return nil, nil, fmt.Errorf("open %s: %w", to, err)
+		}
+		return gcstarget.New(client.Bucket(u.Host), strings.TrimPrefix(u.Path, "/"), gcstarget.Options{}), client.Close, nil
+	}
+	d, err := dir.Open(to, dir.Options{})
+	if err != nil {
+		return nil, nil, fmt.Errorf("open %s: %w", to, err)
+	}
+	return d, d.Close, nil
+}
+
+func restoreOf(o restoreOptions, c *chosen, s *restore.Summary) restoreResult {
+	r := restoreResult{
+		DryRun: o.dryRun, Source: s.Source.Name, Chain: c.chain.ID, Seq: c.commit.Seq, Time: record.FormatTime(c.commit.Time), Complete: c.commit.Complete, To: o.to,
+		Restored: s.Restored.Items, Equal: s.Equal.Items, Differing: s.Differs.Items, Replaced: s.Overwritten.Items, Bytes: s.Restored.Bytes,
+		Unreadable: s.Earlier.Items + s.Unrestorable.Items, Seconds: s.Duration.Seconds(),
+	}
+	for _, n := range s.Escaped.Named {
+		r.Renamed = append(r.Renamed, renamedResult{pathJSON: jsonPath(n.Path), To: n.As, Why: n.Why, path: n.Path})
+	}
+	if more := s.Escaped.Items - int64(len(s.Escaped.Named)); more > 0 {
+		r.Notices = append(r.Notices, plural(more, "more item")+" restored under another name")
+	}
+	for _, t := range []struct {
+		what  string
+		tally *restore.Tally
+	}{
+		{"damaged in the vault", &s.Damaged}, {"the destination can't hold it", &s.Failed},
+		{"differs at the destination, left as it is", &s.Differs}, {"could not be read at the source, ever", &s.Unrestorable},
+	} {
+		for _, n := range t.tally.Named {
+			r.Failed = append(r.Failed, failedResult{pathJSON: jsonPath(n.Path), Error: joined(t.what, n.Why), path: n.Path})
+		}
+		if more := t.tally.Items - int64(len(t.tally.Named)); more > 0 {
+			r.Notices = append(r.Notices, plural(more, "more item")+": "+t.what)
+		}
+	}
+	for _, n := range s.Earlier.Named {
+		r.Notices = append(r.Notices, printable(n.Path)+" could not be read when the snapshot was taken; its last good content was restored")
+	}
+	for _, what := range sortedKeys(s.NotPutBack) {
+		r.Notices = append(r.Notices, fmt.Sprintf("not put back: %s of %s", what, plural(s.NotPutBack[what], "item")))
+	}
+	return r
+}
+
+func joined(what, why string) string {
+	if why == "" {
+		return what
+	}
+	return what + ": " + why
+}
+
+// verdictOf is the failure that a restore without an error still means.
+func verdictOf(s *restore.Summary, err error) error {
+	switch {
+	case err != nil:
+		return nil
+	case s.Damaged.Items > 0:
+		return damagef("%s could not be restored: the vault no longer has them as they were", plural(s.Damaged.Items, "item")).with("`farshore verify` says what is damaged; an earlier snapshot may have the same items")
+	case s.Differs.Items > 0:
+		return incompletef("%s at the destination differ from the snapshot and were left as they are", plural(s.Differs.Items, "item")).with("--overwrite replaces them")
+	case s.Incomplete():
+		return incompletef("not every item of the snapshot is at the destination")
+	case !s.Complete:
+		return incompletef("the snapshot is incomplete: its pass did not reach the end")
+	}
+	return nil
+}

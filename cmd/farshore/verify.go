@@ -1,0 +1,143 @@
+package main
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/spf13/cobra"
+
+	"farshore/agent/record"
+	"farshore/agent/vault"
+	"farshore/agent/verify"
+	"farshore/crypto/seal"
+)
+
+// verifyOptions are what verify was asked for.
+type verifyOptions struct {
+	access *access
+	full   bool
+	// source is the only source to rebuild, "" for all.
+	source string
+}
+
+func verifyCommand(e *env) *cobra.Command {
+	var full bool
+	cmd := &cobra.Command{
+		Use:   "verify [SOURCE]",
+		Short: "Prove that what the vault holds is whole, and can be restored",
+		Long: `Read every stored object and compare it with its name, check the owner's statements, chains and signatures, and that
+everything that a snapshot needs is there. That takes no key. With a recovery identity every item is rebuilt, too, and its
+SHA-256 compared. Without --full this is what it does as well, for now.
+
+Exit codes: 0 whole, 1 failed, 2 usage or configuration, 3 finished, but not everything could be checked, 4 damage or
+tampering, 130 interrupted.`,
+		Example: "  farshore verify --full --vault gs://offsite/vault --identity recovery.key",
+		Args:    arguments(0, 1, "at most one SOURCE"),
+	}
+	cmd.Flags().BoolVar(&full, "full", false, "read everything")
+	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
+		a, err := e.access()
+		if err != nil {
+			return nil, err
+		}
+		o := verifyOptions{access: a, full: full}
+		if len(args) == 1 {
+			o.source = args[0]
+		}
+		return runVerify(ctx, e, o)
+	})
+}
+
+// verifyResult is the result of verify.
+type verifyResult struct {
+	VaultID string `json:"vault_id"`
+	Owner   string `json:"owner"`
+	Pinned  bool   `json:"pinned"`
+	// Objects and Bytes were read and compared with their names.
+	Objects int64 `json:"objects"`
+	Bytes   int64 `json:"bytes"`
+	// Snapshots were found to have everything that they need.
+	Snapshots int64 `json:"snapshots"`
+	// Items were rebuilt and compared with their SHA-256; Rebuilt says whether that was tried.
+	Rebuilt bool `json:"rebuilt"`
+	// Records were read with the key at hand; 0 without one.
+	Records int64 `json:"records"`
+	// Unreferenced objects are intact and belong to no commit: a pass that was interrupted leaves them, and its next adopts them.
+	Unreferenced      int64           `json:"unreferenced"`
+	UnreferencedBytes int64           `json:"unreferenced_bytes"`
+	Items             int64           `json:"items"`
+	ItemBytes         int64           `json:"item_bytes"`
+	Findings          []findingResult `json:"findings"`
+	Seconds           float64         `json:"seconds"`
+}
+
+func (r verifyResult) text(p *printer) {
+	p.line("vault %s", r.VaultID)
+	p.line("  %s (%s) have the bytes that their names promise", plural(r.Objects, "object"), formatBytes(r.Bytes))
+	p.line("  %s have everything that they need", plural(r.Snapshots, "snapshot"))
+	if r.Rebuilt {
+		p.line("  %s (%s) were rebuilt and have their SHA-256", plural(r.Items, "item"), formatBytes(r.ItemBytes))
+	} else {
+		p.line("  no item was rebuilt: that takes a recovery identity")
+	}
+	if r.Unreferenced > 0 {
+		p.line("  %s (%s) belong to no commit: left by an interrupted pass", plural(r.Unreferenced, "object"), formatBytes(r.UnreferencedBytes))
+	}
+	if !r.Pinned {
+		p.line("  UNPINNED: the owner's key was taken from the vault itself")
+	}
+	p.line("  in %s", formatDuration(time.Duration(r.Seconds*float64(time.Second))))
+	printFindings(p, r.Findings)
+}
+
+// runVerify verifies.
+func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
+	var r verifyResult
+	err := e.withVault(ctx, o.access, func(v *vault.Vault) error {
+		progress := new(verify.Progress)
+		bar := e.follow("verify", func() (int64, int64, int64, int64) {
+			return progress.Objects.Load() + progress.Items.Load(), progress.Bytes.Load(), 0, progress.PlannedBytes.Load()
+		})
+		defer bar.Done()
+		recovery := o.access.recovers(v)
+		res, err := verify.Full(ctx, v, verify.Options{Items: recovery, Source: o.source, Progress: progress})
+		bar.Done()
+		r = verifyOf(res)
+		if err != nil {
+			return fmt.Errorf("not everything was checked: %w", err)
+		}
+		if o.source != "" && r.Snapshots == 0 && len(r.Findings) == 0 {
+			return e.noSource(v, o.source, nil)
+		}
+		return alarming(r.Findings)
+	})
+	if r.VaultID == "" {
+		return nil, err
+	}
+	return r, err
+}
+
+// recovers reports whether an identity at hand is one of the vault's recovery identities.
+func (a *access) recovers(v *vault.Vault) bool {
+	for _, id := range a.identities {
+		mine, err := seal.RecipientOf(id)
+		if err != nil {
+			continue
+		}
+		for _, r := range v.Statement().Recipients {
+			if r.Role == record.RoleRecovery && r.Recipient == mine {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func verifyOf(res *verify.Result) verifyResult {
+	return verifyResult{
+		VaultID: res.VaultID, Owner: res.Owner, Pinned: res.Pinned, Objects: res.Objects, Bytes: res.ObjectBytes, Snapshots: res.Snapshots,
+		Rebuilt: res.ItemsChecked, Items: res.Items, ItemBytes: res.ItemBytes, Records: res.Records,
+		Unreferenced: res.Unreferenced, UnreferencedBytes: res.UnreferencedSize, Findings: findingsOf(res.Findings), Seconds: res.Seconds,
+	}
+}

@@ -1,0 +1,137 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+
+	"farshore/agent/config"
+	"farshore/agent/source"
+	"farshore/agent/source/bucket"
+	"farshore/providers"
+	"farshore/providers/file"
+	"farshore/providers/gcs"
+	"farshore/providers/rclone"
+	"farshore/providers/s3"
+	"farshore/providers/s3/s3client"
+)
+
+// openDriver opens the store at a vault's address. This is the one place where schemes become stores.
+func (e *env) openDriver(ctx context.Context, address string) (providers.Driver, error) {
+	switch scheme, _, _ := strings.Cut(address, ":"); scheme {
+	case "file":
+		return opened(file.Open(address))
+	case "s3":
+		return opened(s3.Open(ctx, address, s3.Options{UserAgent: userAgent()}))
+	case "gs":
+		return opened(gcs.Open(ctx, address, gcs.Options{}))
+	case "rclone":
+		return opened(rclone.Open(ctx, address, rclone.Options{Log: e.rcloneLog()}))
+	}
+	return nil, usagef("no store is known for %s", address)
+}
+
+// opened keeps a driver that failed to open from becoming an interface that is not nil.
+func opened[D providers.Driver](d D, err error) (providers.Driver, error) {
+	if err != nil {
+		return nil, err
+	}
+	return d, nil
+}
+
+// openSource opens a source of the configuration. This is the one place where schemes become sources.
+func openSource(ctx context.Context, s config.Source, common config.Limits) (source.Source, error) {
+	switch scheme, _, _ := strings.Cut(s.URL, ":"); scheme {
+	case "s3":
+		return openBucketSource(ctx, s, stricter(s.Limits, common))
+	}
+	return nil, usagef("no source is known for %s", s.URL)
+}
+
+// openBucketSource opens an S3 bucket.
+func openBucketSource(ctx context.Context, s config.Source, l config.Limits) (source.Source, error) {
+	at, err := s3client.Parse(s.URL)
+	if err != nil {
+		return nil, err
+	}
+	client, err := at.New(ctx, s3client.Options{UserAgent: userAgent()})
+	if err != nil {
+		return nil, err
+	}
+	filter, err := config.NewFilter(s.Include, s.Exclude)
+	if err != nil {
+		return nil, err
+	}
+	src, err := bucket.New(bucket.Options{
+		Client: client, Bucket: at.Bucket, Prefix: at.Prefix, Name: s.Name, Place: at.String(), Accept: filter.Match,
+		Limits: bucket.Limits{RequestsPerSecond: float64(l.Requests), BytesPerSecond: l.Download},
+	})
+	if err != nil {
+		return nil, err
+	}
+	return src, nil
+}
+
+// store is an open vault's store.
+type store struct {
+	*providers.Bucket
+	driver providers.Driver
+}
+
+// openStore opens the store at a vault's address, with retries and limits. The caller closes it; withStore does that by itself.
+func (e *env) openStore(ctx context.Context, address string, l config.Limits) (*store, error) {
+	d, err := e.openDriver(ctx, address)
+	if err != nil {
+		return nil, fmt.Errorf("open the vault's store: %w", err)
+	}
+	o := providers.Options{UploadRate: l.Upload, DownloadRate: l.Download, RequestRate: float64(l.Requests)}
+	return &store{Bucket: providers.New(d, o), driver: d}, nil
+}
+
+// Close releases what the driver holds. Nothing may be in progress.
+func (s *store) Close() error {
+	if c, ok := s.driver.(io.Closer); ok {
+		return c.Close()
+	}
+	return nil
+}
+
+// withStore opens the store at a vault's address for as long as do takes.
+func (e *env) withStore(ctx context.Context, address string, l config.Limits, do func(*store) error) error {
+	s, err := e.openStore(ctx, address, l)
+	if err != nil {
+		return err
+	}
+	return errors.Join(do(s), s.Close())
+}
+
+// stricter returns for each limit the lower one that is set.
+func stricter(a, b config.Limits) config.Limits {
+	return config.Limits{
+		Upload:   lower(a.Upload, b.Upload),
+		Download: lower(a.Download, b.Download),
+		Requests: int(lower(int64(a.Requests), int64(b.Requests))),
+	}
+}
+
+// lower is the lower of two limits, where 0 is none.
+func lower(a, b int64) int64 {
+	if a == 0 || (b != 0 && b < a) {
+		return b
+	}
+	return a
+}
+
+// userAgent is what stores see of us in their logs.
+func userAgent() string { return "farshore/" + strings.Trim(buildVersion().Version, "()") }
+
+// rcloneLog shows what rclone has to say, with --verbose.
+func (e *env) rcloneLog() *slog.Logger {
+	if !e.flags.verbose {
+		return nil
+	}
+	return slog.New(slog.NewTextHandler(e.stderr, nil))
+}
