@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"fmt"
+	"math/rand/v2"
 	"path/filepath"
 	"sort"
 	"sync"
@@ -200,6 +201,11 @@ func (r *rig) replicate(ctx context.Context, src source.Source, o agent.Options)
 			r.t.Errorf("close state: %v", err)
 		}
 	}()
+	return r.replicateWith(ctx, s, src, o)
+}
+
+// replicateWith makes one pass with the state that is at hand.
+func (r *rig) replicateWith(ctx context.Context, s *state.Store, src source.Source, o agent.Options) (*agent.Summary, error) {
 	pub := r.owner.Public()
 	v, err := vault.Open(ctx, r.bucket, vault.Options{Owner: &pub, Identities: []age.Identity{r.metadata}, Cache: s})
 	if err != nil {
@@ -301,4 +307,14 @@ func mustHash(s string) record.Hash {
 		panic(err)
 	}
 	return h
+}
+
+// words returns n bytes of text that compresses as text does, the same for the same seed.
+func words(seed uint64, n int) []byte {
+	r := rand.New(rand.NewPCG(seed, 7))
+	var b []byte
+	for len(b) < n {
+		b = fmt.Appendf(b, "%d bottles of %x on the wall, ", r.IntN(100), r.IntN(300))
+	}
+	return b[:n]
 }

@@ -3,6 +3,7 @@ package agent
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 
 	"farshore/agent/record"
@@ -14,17 +15,25 @@ import (
 func (p *pass) list() {
 	old := &oldReader{r: p.out.Old(p.ctx)}
 	defer old.r.Close()
+	failed := 0
 	for i, s := range p.out.Spans() {
 		if !p.send(&op{what: begin, span: i}) {
 			return
 		}
 		j := &join{pass: p, span: s, old: old}
 		err := j.run()
-		if !p.send(&op{what: end, span: i, path: j.next, err: err}) || err != nil {
+		if err != nil {
+			failed++
+		}
+		if !p.send(&op{what: end, span: i, err: err}) || failed >= maxFailed || p.ctx.Err() != nil {
 			return
 		}
 	}
 }
+
+// maxFailed is after how many spans whose listing failed a pass gives up: one bad range must not keep the others from being replicated, and a source that is
+// away fails them all.
+const maxFailed = 3
 
 // send hands a step to the writer, and to the captures if it needs one; false means that the pass is over.
 func (p *pass) send(o *op) bool {
@@ -53,12 +62,14 @@ type join struct {
 	pass *pass
 	span *vault.Span
 	old  *oldReader
-	next string // the first path that was not dealt with
 	seen int
 }
 
 // run lists the span. A listing that fails leaves everything behind its last item as it was: it records no deletion there.
 func (j *join) run() error {
+	if err := j.skip(); err != nil {
+		return err
+	}
 	r := source.Range{From: j.span.From, To: j.span.To, Splits: j.span.Splits}
 	if err := j.pass.src.List(j.pass.ctx, r, j.entry); err != nil {
 		return err
@@ -77,9 +88,26 @@ func (j *join) run() error {
 	}
 }
 
+// skip passes over the old records that a failed span before this one left.
+func (j *join) skip() error {
+	for {
+		o, err := j.old.peek()
+		if errors.Is(err, io.EOF) || err == nil && o.Path >= j.span.From {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		j.old.take()
+	}
+}
+
 // entry deals with one listed item and with the old records before it.
 func (j *join) entry(e source.Entry) error {
-	if j.seen++; j.seen%splitEvery == 0 && !j.pass.send(&op{what: split, path: e.Path}) {
+	if e.Version != "" {
+		return fmt.Errorf("%q: versions of a path are not replicated by this version of farshore", e.Path)
+	}
+	if j.seen++; j.seen%vault.SplitEvery == 0 && !j.pass.send(&op{what: split, path: e.Path}) {
 		return j.pass.ctx.Err()
 	}
 	var last *vault.OldRecord
@@ -104,9 +132,7 @@ func (j *join) entry(e source.Entry) error {
 			return err
 		}
 	}
-	err := j.decide(e, last)
-	j.next = e.Path + "\x00"
-	return err
+	return j.decide(e, last)
 }
 
 func compare(o *record.Record, e *source.Entry) int {
@@ -124,6 +150,9 @@ func (j *join) decide(e source.Entry, last *vault.OldRecord) error {
 		return nil
 	case excluded:
 		progress.Excluded.Add(1)
+		if last.State != record.Deleted {
+			j.pass.countItem(e.Path, last.Record)
+		}
 		return j.keep(*last)
 	case last != nil && last.State != record.Deleted && j.pass.src.Unchanged(e, last.Record):
 		progress.Unchanged.Add(1)
@@ -142,7 +171,11 @@ func (j *join) decide(e source.Entry, last *vault.OldRecord) error {
 // gone deals with an old record whose item the listing no longer has.
 func (j *join) gone(o vault.OldRecord) error {
 	j.old.take()
-	if o.State == record.Deleted || !j.pass.o.Match(o.Path) {
+	if o.State == record.Deleted {
+		return j.keep(o)
+	}
+	if !j.pass.o.Match(o.Path) {
+		j.pass.countItem(o.Path, o.Record)
 		return j.keep(o)
 	}
 	j.pass.o.Progress.Deleted.Add(1)

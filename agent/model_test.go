@@ -27,7 +27,7 @@ func long() bool { return os.Getenv("FARSHORE_TEST_LONG") != "" }
 // TestModel holds random histories of a source against plain maps: what was committed as complete is what the source had, what was cut short has for
 // each path the old or the new, and nothing that was committed ever changes.
 func TestModel(t *testing.T) {
-	runs, steps := 10, 14
+	runs, steps := 8, 12
 	if long() {
 		runs, steps = 1500, 25
 	}
@@ -118,7 +118,7 @@ func (m *model) change() {
 		m.note("put %q with the content of %q", path, other)
 	case 3:
 		if there {
-			m.src.put(path, append(slices.Clone(old), noise(m.rng.Uint64(), m.rng.IntN(300_000))...))
+			m.src.put(path, append(slices.Clone(old), noise(m.rng.Uint64(), m.rng.IntN(100_000))...))
 			m.note("grow %q", path)
 		}
 	case 4:
@@ -127,7 +127,7 @@ func (m *model) change() {
 			m.note("shrink %q", path)
 		}
 	case 5:
-		for i := range m.rng.IntN(60) {
+		for i := range m.rng.IntN(30) {
 			m.src.put(fmt.Sprintf("%s/%02d", path, i), noise(m.rng.Uint64(), m.rng.IntN(400)))
 		}
 		m.note("put many below %q", path)
@@ -144,8 +144,10 @@ func (m *model) size() int {
 		return 0
 	case n < 28:
 		return m.rng.IntN(3000)
+	case n < 38:
+		return m.rng.IntN(60_000)
 	case n < 39:
-		return m.rng.IntN(700_000)
+		return m.rng.IntN(1_000_000)
 	}
 	return 4<<20 + m.rng.IntN(3<<20)
 }
@@ -166,9 +168,9 @@ func (m *model) pass() {
 	defer cancel()
 	o := agent.Options{Captures: 1 + m.rng.IntN(8)}
 	if m.rng.IntN(3) == 0 {
-		o.CommitBytes = 1 + m.rng.Int64N(100_000)
+		o.CommitBytes = 1 + m.rng.Int64N(400_000)
 	}
-	if m.rng.IntN(6) == 0 {
+	if m.rng.IntN(25) == 0 {
 		o.CommitEvery = 1
 	}
 	f := faults.New(m.store)
@@ -198,7 +200,8 @@ func (m *model) pass() {
 	case 5:
 		how, mayFail = "with a store that stumbles", false
 		for range 5 {
-			f.Add(faults.Fault{At: 1 + m.rng.IntN(60), Times: 1 + m.rng.IntN(2), Action: faults.Action(m.rng.IntN(5))})
+			action := []faults.Action{faults.Before, faults.After, faults.Break}[m.rng.IntN(3)]
+			f.Add(faults.Fault{At: 1 + m.rng.IntN(60), Times: 1 + m.rng.IntN(2), Action: action})
 		}
 	default:
 		mayFail = false

@@ -35,9 +35,7 @@ const (
 	inFlight      = 64 << 20
 	largeShare    = inFlight / 2
 	smallCost     = 32 << 10
-	splitEvery    = 10_000
 	commitRecords = 1 << 20
-	commitTimeout = 10 * time.Minute
 )
 
 func (o *Options) defaults() {
@@ -69,6 +67,9 @@ func Replicate(ctx context.Context, w *vault.Writer, src source.Source, o Option
 	store := context.WithoutCancel(ctx)
 	err := p.write(store)
 	if err == nil {
+		err = p.listing
+	}
+	if err == nil {
 		err = ctx.Err()
 	}
 	p.stop()
@@ -90,7 +91,11 @@ type pass struct {
 	sum    Summary
 	mu     sync.Mutex // guards sum's unreadable items
 
-	ended      int // spans listed to their end
+	ended      int    // spans listed to their end
+	open       bool   // a span was begun and neither ended nor cut
+	next       string // the first path of the open span that was not dealt with
+	failed     bool   // a commit failed
+	listing    error  // what listings failed with
 	sinceBytes int64
 	sinceRecs  int
 	lastCommit time.Time
@@ -149,7 +154,7 @@ const (
 	remove
 	capture
 	split
-	end // of a span: err nil means listed to its end; else path is the first that was not dealt with
+	end // of a span: err nil means listed to its end
 )
 
 // write takes the steps in order until the end or the first failure. Its context is the store's, which an interruption does not end: the
@@ -197,26 +202,42 @@ func (p *pass) await(ctx context.Context, op *op) error {
 func (p *pass) step(ctx context.Context, op *op) error {
 	switch op.what {
 	case begin:
+		p.open, p.next = true, ""
 		p.out.Begin(op.span)
 	case keep:
-		return p.out.Keep(ctx, op.old)
+		return p.dealtWith(op, p.out.Keep(ctx, op.old))
 	case remove:
 		p.sinceRecs++
-		return p.out.Delete(ctx, op.old.Record)
+		return p.dealtWith(op, p.out.Delete(ctx, op.old.Record))
 	case split:
 		p.out.Split(op.path)
 	case capture:
 		return p.captured(ctx, op)
 	case end:
-		if op.err == nil {
-			p.ended++
+		if op.err != nil {
+			// The span stays as it was from here on; the others are not to suffer for it.
+			p.listing = errors.Join(p.listing, op.err)
+			return p.cut(ctx, p.next)
 		}
-		if err := p.out.End(ctx, op.path, op.err == nil); err != nil {
-			return err
-		}
-		return op.err
+		p.open = false
+		p.ended++
+		return p.out.End(ctx, "", true)
 	}
 	return nil
+}
+
+// dealtWith remembers how far the span was dealt with, unless err says that this step was not taken.
+func (p *pass) dealtWith(op *op, err error) error {
+	if err == nil {
+		p.next = op.path + "\x00"
+	}
+	return err
+}
+
+// cut ends the open span before the path from which on nothing was dealt with.
+func (p *pass) cut(ctx context.Context, upTo string) error {
+	p.open = false
+	return p.out.End(ctx, upTo, false)
 }
 
 // captured writes what came of a capture.
@@ -224,19 +245,17 @@ func (p *pass) captured(ctx context.Context, op *op) error {
 	switch {
 	case errors.Is(op.err, source.ErrGone):
 		p.o.Progress.Gone.Add(1)
-		if op.old.Record == nil {
-			return nil
+		if op.old.Record == nil || op.old.State == record.Deleted {
+			return p.dealtWith(op, nil)
 		}
-		return p.out.Keep(ctx, op.old)
+		p.countItem(op.path, op.old.Record)
+		return p.dealtWith(op, p.out.Keep(ctx, op.old))
 	case op.err != nil:
-		if err := p.out.End(ctx, op.path, false); err != nil {
-			return err
-		}
-		return fmt.Errorf("%q: %w", op.path, op.err)
+		return errors.Join(p.cut(ctx, op.path), fmt.Errorf("%q: %w", op.path, op.err))
 	}
 	p.count(op)
 	p.sinceRecs++
-	return p.out.Put(ctx, op.rec)
+	return p.dealtWith(op, p.out.Put(ctx, op.rec))
 }
 
 func (p *pass) commitIfDue(ctx context.Context, op *op) error {
@@ -244,7 +263,7 @@ func (p *pass) commitIfDue(ctx context.Context, op *op) error {
 		return nil
 	}
 	stored, _, _ := p.w.Stored()
-	if stored-p.sinceBytes < p.o.CommitBytes && p.sinceRecs < commitRecords && (p.sinceRecs == 0 || time.Since(p.lastCommit) < p.o.CommitEvery) {
+	if !p.out.Crowded() && stored-p.sinceBytes < p.o.CommitBytes && p.sinceRecs < commitRecords && (p.sinceRecs == 0 || time.Since(p.lastCommit) < p.o.CommitEvery) {
 		return nil
 	}
 	return p.commit(ctx, op.path+"\x00", false)
@@ -252,10 +271,9 @@ func (p *pass) commitIfDue(ctx context.Context, op *op) error {
 
 // commit makes what was written so far a snapshot; upTo is where the current span was cut.
 func (p *pass) commit(ctx context.Context, upTo string, complete bool) error {
-	ctx, cancel := context.WithTimeout(ctx, commitTimeout)
-	defer cancel()
 	c, err := p.out.Commit(ctx, upTo, vault.CommitInfo{Complete: complete, Counts: p.counts(complete)})
 	if err != nil {
+		p.failed = true
 		return fmt.Errorf("commit: %w", err)
 	}
 	p.sum.Commits++
@@ -268,8 +286,11 @@ func (p *pass) commit(ctx context.Context, upTo string, complete bool) error {
 // finish makes the pass's last commit and sums up. Nothing is committed when nothing came of an interrupted pass.
 func (p *pass) finish(ctx context.Context, err error) (*Summary, error) {
 	p.sum.Complete = err == nil && p.ended == len(p.out.Spans())
-	if errors.Is(err, vault.ErrForeignCommit) || errors.Is(err, vault.ErrRolledBack) {
+	if p.failed {
 		return p.summary(), err
+	}
+	if p.open { // the listing ended with the context, between two steps
+		err = errors.Join(err, p.cut(ctx, p.next))
 	}
 	if p.sum.Complete || p.sinceRecs > 0 {
 		if cerr := p.commit(ctx, "", p.sum.Complete); cerr != nil {

@@ -39,6 +39,8 @@ type Chain struct {
 	Commits []*Commit
 	// Source describes what is protected; its name is empty when no key at hand opens it.
 	Source record.Place
+	// Revoked is true when the owner revoked any of its commits: whoever wrote them begins another chain, and another deduplication domain.
+	Revoked bool
 	// Findings are what was noticed in this chain.
 	Findings []Finding
 }
@@ -104,7 +106,7 @@ func (v *Vault) Chains(ctx context.Context) ([]*Chain, error) {
 	return chains, nil
 }
 
-// Chain reads one chain whole.
+// Chain reads one chain whole. A chain that the vault does not have is one without commits.
 func (v *Vault) Chain(ctx context.Context, id string) (*Chain, error) {
 	var names []providers.Info
 	for info, err := range v.bucket.List(ctx, "commits/"+id+"/", "") {
@@ -114,6 +116,9 @@ func (v *Vault) Chain(ctx context.Context, id string) (*Chain, error) {
 		if _, _, err := record.ParseCommitName(info.Name); err == nil {
 			names = append(names, info)
 		}
+	}
+	if len(names) == 0 {
+		return &Chain{ID: id}, nil
 	}
 	return v.readChain(ctx, names)
 }
@@ -135,7 +140,7 @@ func (v *Vault) readChain(ctx context.Context, names []providers.Info) (*Chain, 
 		for i := range n {
 			g.Go(func() error {
 				batch[i], errs[i] = v.bucket.ReadAll(gctx, names[i].Name, providers.MaxObject)
-				if k := providers.KindOf(errs[i]); k == providers.NotFound || k == providers.Corrupt {
+				if providers.KindOf(errs[i]) == providers.NotFound {
 					return nil
 				}
 				return errs[i]
@@ -158,6 +163,7 @@ func (v *Vault) readChain(ctx context.Context, names []providers.Info) (*Chain, 
 func (v *Vault) appendCommit(c *Chain, info providers.Info, stored []byte, readErr error, following int) bool {
 	commit, err := v.checkCommit(info.Name, stored, readErr, c.Head())
 	if err != nil {
+		c.Revoked = c.Revoked || errors.Is(err, errRevoked)
 		sev := Tampering
 		if errors.Is(err, errCommitMissing) || readErr != nil {
 			sev = Damage
@@ -176,6 +182,7 @@ func (v *Vault) appendCommit(c *Chain, info providers.Info, stored []byte, readE
 		c.note(Tampering, info.Name, "the signer may not commit for source %q; it does not count", c.Source.Name)
 		return false
 	}
+	c.Revoked = c.Revoked || commit.Revoked
 	commit.AddedBytes = addedBytes(&commit.Commit)
 	commit.Packs, commit.Meta, commit.Adopted, commit.Source = nil, nil, nil, ""
 	c.Commits = append(c.Commits, commit)
@@ -191,6 +198,8 @@ func addedBytes(c *record.Commit) (n int64) {
 	}
 	return n
 }
+
+var errRevoked = errors.New("the owner revoked its signer's commits from here on")
 
 var errCommitMissing = errors.New("the commit before it is missing")
 
@@ -220,7 +229,7 @@ func (v *Vault) checkCommit(object string, stored []byte, readErr error, prev *C
 	c := &Commit{Commit: *body, Hash: sha256.Sum256(stored), Signer: signed.KeyID, StoredSize: int64(len(stored))}
 	c.Revoked = v.revoked(c)
 	if v.revokedAfter(c) {
-		return nil, errors.New("the owner revoked its signer's commits from here on")
+		return nil, errRevoked
 	}
 	return c, nil
 }
@@ -286,17 +295,13 @@ func (v *Vault) statementIndex(h record.Hash) int {
 	return -1
 }
 
-// allowedSource reports whether the signer may commit for the source; an unknown name is allowed only to those who may for all.
+// allowedSource reports whether the signer may commit for the source, under the statement that the commit names or any later one. A name that is unknown for
+// want of a key is let pass.
 func (v *Vault) allowedSource(c *Commit, name string) bool {
-	for _, st := range v.statements {
+	for _, st := range v.statements[v.statementIndex(c.Statement):] {
 		s := st.Signer(c.Signer)
-		if s == nil {
-			continue
-		}
-		for _, allowed := range s.Sources {
-			if allowed == "*" || name == "" || allowed == name {
-				return true
-			}
+		if s != nil && s.RolesHas(record.RoleAgent) && (name == "" || s.SourcesHas(name)) {
+			return true
 		}
 	}
 	return false

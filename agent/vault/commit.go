@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"crypto/sha256"
+	"errors"
 	"fmt"
 	"reflect"
 	"time"
@@ -28,7 +29,20 @@ const maxSkew = 5 * time.Minute
 
 // Commit makes what the pass has written so far a snapshot. Where the current span is not ended, upTo is the first of its paths that was not dealt
 // with, and the pass goes on from there afterwards. Nothing that is not durable in the store is named.
+//
+// A commit that fails ends the Writer's use: what it was about to name is named by no other commit of this Writer, and the next run adopts it.
 func (p *Pass) Commit(ctx context.Context, upTo string, info CommitInfo) (*Commit, error) {
+	if p.w.failed {
+		return nil, errFailed
+	}
+	c, err := p.commit(ctx, upTo, info)
+	p.w.failed = err != nil
+	return c, err
+}
+
+var errFailed = errors.New("an earlier commit of this run failed: nothing more is committed before the next run")
+
+func (p *Pass) commit(ctx context.Context, upTo string, info CommitInfo) (*Commit, error) {
 	if p.cur != nil && upTo > p.from {
 		p.endRange(ctx, upTo)
 	}
@@ -47,30 +61,35 @@ func (p *Pass) Commit(ctx context.Context, upTo string, info CommitInfo) (*Commi
 	if err := w.flushTable(ctx, 1); err != nil {
 		return nil, err
 	}
+	p.refs = 0
 	old := w.base.root
-	tables, err := w.mergeTables(ctx, append(append([]record.Ref{}, old.Tables...), w.takeTables()...))
+	took := w.takeStored()
+	tables, err := w.mergeTables(ctx, append(append([]record.Ref{}, old.Tables...), took.tables...))
 	if err != nil {
 		return nil, err
 	}
 	root := &record.Root{Source: w.source, Include: w.include, Exclude: w.exclude, Ranges: ranges, Keys: old.Keys, Tables: tables, States: old.States}
-	return w.commitRoot(ctx, root, sections, info)
+	return w.commitRoot(ctx, root, sections, took, info)
 }
 
-func (w *Writer) takeTables() []record.Ref {
+// takeStored takes the packs whose chunk tables are stored, and those tables. Parts may go on being stored meanwhile: they belong to the next commit.
+func (w *Writer) takeStored() added {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	t := w.added.tables
-	w.added.tables = nil
-	return t
+	a := w.added
+	w.added = added{meta: a.meta}
+	return a
 }
 
 // Retire ends the chain with a commit that says that the source is no longer replicated. Its snapshot stays what it was.
 func (w *Writer) Retire(ctx context.Context) (*Commit, error) {
-	return w.commitRoot(ctx, w.base.root, nil, CommitInfo{Retired: true, Complete: w.base.Commit.Complete, Counts: w.base.Commit.Counts})
+	root := *w.base.root
+	root.Ranges, root.Pages = w.base.ranges, nil
+	return w.commitRoot(ctx, &root, nil, added{}, CommitInfo{Retired: true, Complete: w.base.Commit.Complete, Counts: w.base.Commit.Counts})
 }
 
-// commitRoot stores root and public list, unless they are those of the base, and then the commit.
-func (w *Writer) commitRoot(ctx context.Context, root *record.Root, sections []record.ListSection, info CommitInfo) (*Commit, error) {
+// commitRoot stores root and public list, unless they are those of the base, and then the commit, which adds the packs of took and all pages so far.
+func (w *Writer) commitRoot(ctx context.Context, root *record.Root, sections []record.ListSection, took added, info CommitInfo) (*Commit, error) {
 	c := &record.Commit{
 		Chain: w.domain, Seq: 1, Statement: w.vault.hashes[len(w.vault.hashes)-1],
 		Complete: info.Complete, Retired: info.Retired, Suspicious: info.Suspicious, Counts: info.Counts,
@@ -78,8 +97,11 @@ func (w *Writer) commitRoot(ctx context.Context, root *record.Root, sections []r
 	var err error
 	if prev := w.chain.Head(); prev != nil {
 		c.Seq, c.Prev = prev.Seq+1, &prev.Hash
-	} else if c.Source, err = w.descriptor(); err != nil {
-		return nil, err
+	} else {
+		c.Continues = w.continues
+		if c.Source, err = w.descriptor(); err != nil {
+			return nil, err
+		}
 	}
 	ranges := root.Ranges
 	if c.Root, c.List, err = w.storeRoot(ctx, root, sections); err != nil {
@@ -88,8 +110,10 @@ func (w *Writer) commitRoot(ctx context.Context, root *record.Root, sections []r
 	if c.Time, err = w.time(ctx, c); err != nil {
 		return nil, err
 	}
-	took := w.takeAdded()
-	c.Packs, c.Meta, c.Adopted = took.packs, took.meta, took.adopted
+	if s := w.vault.Statement().Signer(w.agent.ID()); s == nil || !s.Covers(c.Time) {
+		return nil, fmt.Errorf("the owner's statement does not let this agent's key commit any more at %s", record.FormatTime(c.Time))
+	}
+	c.Packs, c.Meta, c.Adopted = took.packs, w.takeMeta(), took.adopted
 	stored, err := encodeSigned(kindCommit, w.vault.id, func() ([]byte, error) { return record.EncodeCommit(c) }, w.agent)
 	if err != nil {
 		return nil, err
@@ -100,19 +124,18 @@ func (w *Writer) commitRoot(ctx context.Context, root *record.Root, sections []r
 	return w.committed(ctx, c, stored, root, ranges)
 }
 
-// takeAdded takes what was stored since the last commit. Parts may go on being stored meanwhile: they belong to the next. A commit that fails ends the
-// Writer's use, and a next run adopts.
-func (w *Writer) takeAdded() added {
+// takeMeta takes the pages and lists that were stored since the last commit. Those of parts that are still being stored may be among them.
+func (w *Writer) takeMeta() []record.Ref {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	a := w.added
-	w.added = added{tables: a.tables}
-	return a
+	m := w.added.meta
+	w.added.meta = nil
+	return m
 }
 
 // storeRoot returns the references of root and list: those of the base where nothing changed.
 func (w *Writer) storeRoot(ctx context.Context, root *record.Root, sections []record.ListSection) (*record.Ref, *record.Ref, error) {
-	if w.base != nil {
+	if w.base != nil && w.plausible() {
 		same := *w.base.root
 		same.Ranges, same.Pages = w.base.ranges, nil
 		if reflect.DeepEqual(normal(same), normal(*root)) {
@@ -136,6 +159,12 @@ func (w *Writer) storeRoot(ctx context.Context, root *record.Root, sections []re
 		return nil, nil, err
 	}
 	return &ref, &list, nil
+}
+
+// plausible reports whether this machine's clock is where it may be after the last commit. Otherwise the root is stored anew, for the store's clock to tell.
+func (w *Writer) plausible() bool {
+	since := w.now().Sub(w.base.Commit.Time)
+	return since >= 0 && since < 48*time.Hour
 }
 
 // normal makes roots comparable: splits may differ without need, and empty slices equal nil ones.
@@ -259,8 +288,17 @@ func (w *Writer) storeList(ctx context.Context, root *record.Root, ranges []reco
 			lists[name] = l
 		}
 	}
-	w.lists = lists
+	w.lists, w.listPages = lists, pagesOf(list.Pages)
 	return ref, nil
+}
+
+// pagesOf is the set of a list's pages.
+func pagesOf(pages []record.Ref) map[record.Hash]bool {
+	out := make(map[record.Hash]bool, len(pages))
+	for _, p := range pages {
+		out[p.Name] = true
+	}
+	return out
 }
 
 func liveMeta(root *record.Root, self record.Ref) []record.LiveMeta {
@@ -310,8 +348,12 @@ func (w *Writer) putSections(ctx context.Context, list *record.List) (record.Has
 // pageLive moves the live segments of a long list into pages that end where the segments' names say so.
 func (w *Writer) pageLive(ctx context.Context, list *record.List, sectionsAt record.Hash) error {
 	var run []record.LiveSegment
-	put := func() error {
-		ref, err := w.putPublic(ctx, record.EncodeListPage(&record.ListPage{Segments: run}))
+	put := func() (err error) {
+		text := record.EncodeListPage(&record.ListPage{Segments: run})
+		ref := record.Ref{Name: sha256.Sum256(text), Size: int64(len(text))}
+		if !w.listPages[ref.Name] {
+			ref, err = w.putPublic(ctx, text)
+		}
 		list.Pages = append(list.Pages, ref)
 		run = nil
 		return err
@@ -363,6 +405,9 @@ func (w *Writer) publish(ctx context.Context, c *record.Commit, stored []byte) e
 	name := record.CommitName(c.Chain, c.Seq)
 	_, _, err := w.vault.bucket.Create(ctx, name, section(stored), hash)
 	if providers.KindOf(err) == providers.Exists {
+		if w.arrivedLate(ctx, name) {
+			return w.settleLate()
+		}
 		return fmt.Errorf("%w: %s was written by somebody else", ErrForeignCommit, name)
 	}
 	if err != nil {
@@ -382,6 +427,20 @@ func (w *Writer) publish(ctx context.Context, c *record.Commit, stored []byte) e
 	return nil
 }
 
+// arrivedLate reports whether the commit under the name is one that an earlier run announced and gave up: its request reached the store after all.
+func (w *Writer) arrivedLate(ctx context.Context, name string) bool {
+	there, err := w.vault.bucket.ReadAll(ctx, name, providers.MaxObject)
+	return err == nil && w.intent.Seq > 0 && record.CommitName(w.domain, w.intent.Seq) == name && record.Hash(sha256.Sum256(there)) == w.intent.Hash
+}
+
+// settleLate takes the late commit for the chain's head, so that the next run goes on from it.
+func (w *Writer) settleLate() error {
+	if err := w.local.SetHead(w.intent); err != nil {
+		return fmt.Errorf("local state: %w", err)
+	}
+	return fmt.Errorf("commit %d of an earlier run arrived while this one worked: run it again, nothing that is stored is sent again", w.intent.Seq)
+}
+
 // committed brings Writer and local state up to the new commit.
 func (w *Writer) committed(ctx context.Context, c *record.Commit, stored []byte, root *record.Root, ranges []record.RootRange) (*Commit, error) {
 	hash := record.Hash(sha256.Sum256(stored))
@@ -395,8 +454,9 @@ func (w *Writer) committed(ctx context.Context, c *record.Commit, stored []byte,
 	if err := w.local.Commit(w.domain, names); err != nil {
 		return nil, fmt.Errorf("local state: %w", err)
 	}
-	if w.packer != nil {
+	if w.packer != nil && w.records >= settledRecords {
 		w.packer.rotate()
+		w.records = 0
 	}
 	done := &Commit{Commit: *c, Hash: hash, Signer: w.agent.ID(), StoredSize: int64(len(stored)), AddedBytes: addedBytes(c)}
 	done.Packs, done.Meta, done.Adopted = nil, nil, nil

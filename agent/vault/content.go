@@ -30,10 +30,10 @@ type frameKey struct {
 	index int
 }
 
-// Bounds of a Reader: 6 packs with up to 2 blocks of 4 MiB each, and 48 frames of 1 MiB.
+// Bounds of a Reader: 4 packs with up to 2 blocks of 4 MiB each, and 24 frames of 1 MiB.
 const (
-	readerPacks  = 6
-	readerFrames = 48
+	readerPacks  = 4
+	readerFrames = 24
 )
 
 // NewReader returns a Reader over the vault's packs. Reading needs a recovery identity.
@@ -133,8 +133,11 @@ func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) (int6
 	}
 	var n int64
 	for n < e.Length {
+		if err := ctx.Err(); err != nil {
+			return n, err
+		}
 		i := p.reader.FrameAt(e.Offset + n)
-		frame, err := r.frame(ctx, p, i)
+		frame, err := r.frame(p, i)
 		if err != nil {
 			return n, err
 		}
@@ -150,7 +153,7 @@ func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) (int6
 }
 
 // frame returns a decoded frame, which must not be changed.
-func (r *Reader) frame(ctx context.Context, p *openPack, i int) ([]byte, error) {
+func (r *Reader) frame(p *openPack, i int) ([]byte, error) {
 	key := frameKey{p.ref.Name, i}
 	r.mu.Lock()
 	b, ok := r.frames.get(key)
@@ -159,7 +162,7 @@ func (r *Reader) frame(ctx context.Context, p *openPack, i int) ([]byte, error) 
 		return b, nil
 	}
 	got, err, _ := r.flight.Do(fmt.Sprintf("%s %d", p.ref.Name, i), func() (any, error) {
-		b, err := p.frame(ctx, i)
+		b, err := p.frame(i)
 		if err != nil {
 			return nil, err
 		}
@@ -182,7 +185,8 @@ func (r *Reader) open(ctx context.Context, ref record.Ref) (*openPack, error) {
 		return p, nil
 	}
 	got, err, _ := r.flight.Do("open "+ref.Name.String(), func() (any, error) {
-		p, err := r.vault.openPack(ctx, ref)
+		p, err := r.vault.openPack(context.WithoutCancel(ctx), ref) // others may wait for it
+
 		if err != nil {
 			return nil, err
 		}
@@ -221,11 +225,11 @@ func (v *Vault) openPack(ctx context.Context, ref record.Ref) (*openPack, error)
 	return &openPack{ref: ref, blocks: blocks, reader: reader}, nil
 }
 
-func (p *openPack) frame(ctx context.Context, i int) ([]byte, error) {
+func (p *openPack) frame(i int) ([]byte, error) {
 	_, _, _, raw := p.reader.FrameRange(i)
 	b, err := p.reader.ReadFrame(i, make([]byte, 0, raw))
 	if err != nil {
 		return nil, packError(record.PackName(p.ref.Name), err)
 	}
-	return b, ctx.Err()
+	return b, nil
 }

@@ -47,6 +47,19 @@ func (v *Vault) Live(ctx context.Context, ref record.Ref) (*Live, error) {
 	return live, nil
 }
 
+// SegmentPacks reads a segment's header and returns the packs that its records refer to, those behind pages of extents not included.
+func (v *Vault) SegmentPacks(ctx context.Context, name record.Hash) ([]record.Ref, error) {
+	r, err := v.page(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	sr, err := record.NewSegmentReader(r)
+	if err != nil {
+		return nil, &DamageError{record.MetaName(name), err}
+	}
+	return sr.Header().Packs, nil
+}
+
 // Section returns what a segment refers to, from the list that has its section.
 func (v *Vault) Section(ctx context.Context, s record.LiveSegment) (*record.ListSection, error) {
 	l, err := v.List(ctx, s.List)

@@ -37,14 +37,14 @@ type packer struct {
 	mu       sync.Mutex
 	open     *pendingPack
 	frame    []byte
-	inFlight map[[32]byte]record.Extent   // chunks of packs that are not stored yet, under the packs' temporary names
-	pending  map[record.Hash]*pendingPack // by temporary name, until stored
-	settled  []map[record.Hash]record.Ref // temporary name → stored pack; one map a commit, newest first
+	inFlight map[[32]byte]record.Extent    // chunks of packs that are not stored yet, under the packs' temporary names
+	pending  map[record.Hash]*pendingPack  // by temporary name, until stored
+	settled  [2]map[record.Hash]record.Ref // temporary name → stored pack, and its real name → the temporary one; newest first
 }
 
-// settledCommits is for how many commits a temporary name can still be resolved. Records wait in a short queue between capture and segment; eight commits is far
-// longer than that, and bounds the memory of a long pass.
-const settledCommits = 8
+// settledRecords is how many records a temporary name outlives, at the least. Records wait in a short queue between capture and segment, of which this is many
+// times the length; that bounds the memory of a long pass.
+const settledRecords = 32 << 10
 
 // pendingPack is a pack from its first chunk until the commit that names it. Until it is sealed it goes by a random temporary name.
 type pendingPack struct {
@@ -70,7 +70,7 @@ func newPacker(ctx context.Context, w *Writer) *packer {
 	p := &packer{
 		w: w, jobs: make(chan *frameJob, 64), slots: make(chan struct{}, packSlots),
 		inWork:   make(chan struct{}, runtime.GOMAXPROCS(0)+3),
-		inFlight: map[[32]byte]record.Extent{}, pending: map[record.Hash]*pendingPack{}, settled: []map[record.Hash]record.Ref{{}},
+		inFlight: map[[32]byte]record.Extent{}, pending: map[record.Hash]*pendingPack{}, settled: [2]map[record.Hash]record.Ref{{}, {}},
 	}
 	p.ctx, p.fail = context.WithCancelCause(ctx)
 	size := int(w.params.FrameSize)
@@ -235,6 +235,21 @@ func (p *packer) flush() error {
 	return p.finishPack()
 }
 
+// flushFor closes the open pack if one of the packs is the open one.
+func (p *packer) flushFor(packs []record.Ref) error {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	if err := p.err(); err != nil || p.open == nil {
+		return err
+	}
+	for _, r := range packs {
+		if r.Name == p.open.tmp {
+			return p.finishPack()
+		}
+	}
+	return nil
+}
+
 // drain closes the open pack and waits until all that was added before is stored.
 func (p *packer) drain() error {
 	if err := p.flush(); err != nil {
@@ -354,22 +369,27 @@ func (p *packer) finishSealing(s *sealing, pp *pendingPack) {
 	}
 	pp.ref = record.Ref{Name: s.blob.finish(), Size: s.blob.size}
 	go func() {
-		err := p.upload(pp, s.blob)
-		s.blob.free()
+		sent, err := p.upload(pp, s.blob)
+		if sent {
+			s.blob.free()
+		}
 		<-p.slots
 		p.settle(pp, err)
 	}()
 }
 
-func (p *packer) upload(pp *pendingPack, b *blob) error {
+// upload stores the pack. sent is true when the store took the body, so that nothing reads it any more: after a failure, or an answer that came early, the transport
+// may still do so, and the blocks are left to the garbage collector.
+func (p *packer) upload(pp *pendingPack, b *blob) (sent bool, err error) {
 	name := record.PackName(pp.ref.Name)
 	if b.size > maxStored {
-		return fmt.Errorf("%s came to %d bytes, more than an object may have", name, b.size)
+		return true, fmt.Errorf("%s came to %d bytes, more than an object may have", name, b.size)
 	}
-	if _, _, err := p.w.vault.bucket.Create(p.ctx, name, b.section(), pp.ref.Name); err != nil {
-		return err
+	_, existed, err := p.w.vault.bucket.Create(p.ctx, name, b.section(), pp.ref.Name)
+	if err != nil {
+		return false, err
 	}
-	return p.w.packStored(pp)
+	return !existed, p.w.packStored(pp)
 }
 
 // settle ends a pack's time in flight. Its chunks are in the local index now, or the writer has failed.
@@ -384,6 +404,7 @@ func (p *packer) settle(pp *pendingPack, err error) {
 	}
 	if err == nil {
 		p.settled[0][pp.tmp] = pp.ref
+		p.settled[0][pp.ref.Name] = record.Ref{Name: pp.tmp}
 		delete(p.pending, pp.tmp)
 	}
 	p.mu.Unlock()
@@ -394,6 +415,9 @@ func (p *packer) settle(pp *pendingPack, err error) {
 
 // resolve returns the reference of a stored pack for a name that may be temporary, waiting until the pack is stored. Real names are returned as they are.
 func (p *packer) resolve(ref record.Ref) (record.Ref, error) {
+	if ref.Size > 0 {
+		return ref, nil
+	}
 	p.mu.Lock()
 	pp := p.pending[ref.Name]
 	for _, m := range p.settled {
@@ -414,9 +438,21 @@ func (p *packer) resolve(ref record.Ref) (record.Ref, error) {
 	}
 }
 
-// rotate begins a new generation of temporary names after a commit, and forgets the oldest.
+// otherName returns the real name of a stored pack for its temporary one and the other way round, or zero: one pack may stand in records by both.
+func (p *packer) otherName(name record.Hash) record.Hash {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, m := range p.settled {
+		if r, ok := m[name]; ok {
+			return r.Name
+		}
+	}
+	return record.Hash{}
+}
+
+// rotate begins a new generation of temporary names after a commit, and forgets the one before the last.
 func (p *packer) rotate() {
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.settled = append([]map[record.Hash]record.Ref{{}}, p.settled[:min(len(p.settled), settledCommits-1)]...)
+	p.settled = [2]map[record.Hash]record.Ref{{}, p.settled[0]}
 }

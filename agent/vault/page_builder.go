@@ -109,11 +109,11 @@ func (w *Writer) put(ctx context.Context, b *pageBuilder, header []byte) (record
 	if err != nil {
 		return record.Ref{}, err
 	}
-	defer out.free()
 	ref := record.Ref{Name: out.finish(), Size: out.size}
 	if err := w.store(ctx, ref, out); err != nil {
 		return record.Ref{}, err
 	}
+	out.free()
 	return ref, nil
 }
 
@@ -127,6 +127,7 @@ func (w *Writer) store(ctx context.Context, ref record.Ref, b *blob) error {
 	if b.size > maxStored {
 		return errors.New("a page came to more bytes than an object may have")
 	}
+	// That it exists already is no reason to leave it out: an earlier attempt, or an earlier run that came to no commit, may have stored it.
 	if _, _, err := w.vault.bucket.Create(ctx, record.MetaName(ref.Name), b.section(), ref.Name); err != nil {
 		return err
 	}
@@ -144,7 +145,6 @@ func (w *Writer) store(ctx context.Context, ref record.Ref, b *blob) error {
 // putPublic stores a public list as it is.
 func (w *Writer) putPublic(ctx context.Context, text []byte) (record.Ref, error) {
 	b := newBlob(&w.blocks)
-	defer b.free()
 	_, _ = b.Write(text) // a blob takes everything
 	ref := record.Ref{Name: b.finish(), Size: b.size}
 	return ref, w.store(ctx, ref, b)

@@ -56,6 +56,12 @@ func plan(ranges []record.RootRange) []*Span {
 	return spans
 }
 
+// SplitEvery is how many listed items lie between two keys that a pass remembers with Split.
+const SplitEvery = 10_000
+
+// most bounds the records of a range by the keys that were remembered in it: the counts of its segments are those of the range before it was cut.
+func most(r record.RootRange) int { return (len(r.Splits) + 2) * SplitEvery }
+
 func newSpan(ranges []record.RootRange) *Span {
 	s := &Span{From: ranges[0].From, To: ranges[len(ranges)-1].To, ranges: ranges}
 	for i, r := range ranges {
@@ -68,11 +74,12 @@ func newSpan(ranges []record.RootRange) *Span {
 		s.mode = rewrite
 		return s
 	}
-	s.mode = stackMode(ranges[0].Segments)
+	s.mode = stackMode(ranges[0])
 	return s
 }
 
-func stackMode(stack []record.Stacked) mode {
+func stackMode(r record.RootRange) mode {
+	stack := r.Segments
 	if len(stack) == 0 || !stack[len(stack)-1].Base {
 		return rewrite
 	}
@@ -81,7 +88,7 @@ func stackMode(stack []record.Stacked) mode {
 		above += s.Records
 	}
 	switch {
-	case above*rewriteShare >= stack[len(stack)-1].Records && above > 0:
+	case above*rewriteShare >= min(stack[len(stack)-1].Records, most(r)) && above > 0:
 		return rewrite
 	case len(stack) >= squashAt:
 		return squash
@@ -93,7 +100,7 @@ func count(r record.RootRange) (n int) {
 	for _, s := range r.Segments {
 		n += s.Records
 	}
-	return n
+	return min(n, most(r))
 }
 
 // Pass is one pass over a source: spans in order, each read through Old and written through Begin, Keep, Put, Delete and End. Old may be used by
@@ -110,8 +117,8 @@ type Pass struct {
 	fresh   *segmentBuilder // a base being written
 	inRange int             // records of over that lie in the current range
 	waiting []*pendingSegment
-	touched bool
 	overRef *segmentHandle // what ranges refer to over by, until it is closed
+	refs    int            // packs in the public list of the next commit
 }
 
 // segmentHandle is a segment that ranges refer to before it is stored.
@@ -165,8 +172,11 @@ func (o *Old) Next() (OldRecord, error) {
 // Close ends the reading.
 func (o *Old) Close() { o.m.close() }
 
-// Begin starts span i; every span is begun and ended in order.
+// Begin starts span i. Spans are begun in order, and each is ended before the next; what one that was cut short leaves stays as it was.
 func (p *Pass) Begin(i int) {
+	for _, r := range p.left() {
+		p.done = append(p.done, rangeOut{RootRange: r})
+	}
 	p.cur, p.curAt = p.spans[i], i
 	p.from = p.cur.From
 	p.inRange = 0
@@ -191,13 +201,11 @@ func (p *Pass) Keep(ctx context.Context, r OldRecord) error {
 
 // Put takes a record that is new or changed.
 func (p *Pass) Put(ctx context.Context, r *record.Record) error {
-	p.touched = true
 	return p.emit(ctx, r)
 }
 
 // Delete says that the item of an old record is gone.
 func (p *Pass) Delete(ctx context.Context, r *record.Record) error {
-	p.touched = true
 	if p.cur.mode == rewrite {
 		return nil
 	}
@@ -246,6 +254,7 @@ func (p *Pass) close(ctx context.Context, cut string) {
 func (p *Pass) closeOver(ctx context.Context, to string) {
 	if p.over != nil {
 		p.overRef.pending = p.over.finish(ctx, to)
+		p.refs += p.over.refs()
 		p.waiting = append(p.waiting, p.overRef.pending)
 		p.over, p.overRef = nil, nil
 	}
@@ -260,6 +269,7 @@ func (p *Pass) endRange(ctx context.Context, cut string) {
 		// An empty range has an empty base: it says that it was listed, which no segment at all would not.
 		b := p.builder()
 		h := &segmentHandle{pending: b.finish(ctx, cut)}
+		p.refs += b.refs()
 		p.waiting = append(p.waiting, h.pending)
 		out.fresh, out.base = h, true
 		p.fresh = nil
@@ -306,10 +316,10 @@ func (p *Pass) End(ctx context.Context, upTo string, whole bool) error {
 // settle waits until at most n segments are on their way; the open pack is closed early when they would wait for it.
 func (p *Pass) settle(n int) error {
 	for len(p.waiting) > n {
-		if err := p.w.packer.flush(); err != nil {
+		ps := p.waiting[0]
+		if err := p.w.packer.flushFor(ps.packs); err != nil {
 			return err
 		}
-		ps := p.waiting[0]
 		<-ps.done
 		if ps.err != nil {
 			return ps.err
@@ -319,19 +329,32 @@ func (p *Pass) settle(n int) error {
 	return nil
 }
 
+// Crowded reports whether the segments since the last commit refer to so many packs that the commit's public list would become too large.
+func (p *Pass) Crowded() bool { return p.refs >= maxRefs }
+
+// maxRefs is how many packs the sections of one list may have, at about 80 bytes each.
+const maxRefs = 256 << 10
+
+// left returns what of the current span the pass has not dealt with, as the base has it.
+func (p *Pass) left() []record.RootRange {
+	if p.cur == nil {
+		return nil
+	}
+	var out []record.RootRange
+	for _, r := range p.cur.ranges {
+		if r.To != "" && r.To <= p.from {
+			continue
+		}
+		r.From = max(r.From, p.from)
+		_, r.Splits = takeBelow(r.Splits, r.From)
+		out = append(out, r)
+	}
+	return out
+}
+
 // rest returns the ranges that the pass has not dealt with, as the base has them.
 func (p *Pass) rest() []record.RootRange {
-	var out []record.RootRange
-	if p.cur != nil {
-		for _, r := range p.cur.ranges {
-			if r.To != "" && r.To <= p.from {
-				continue
-			}
-			r.From = max(r.From, p.from)
-			_, r.Splits = takeBelow(r.Splits, r.From)
-			out = append(out, r)
-		}
-	}
+	out := p.left()
 	next := p.curAt
 	if p.cur != nil {
 		next++

@@ -3,6 +3,7 @@ package vault
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	"farshore/agent/record"
 )
@@ -21,15 +22,17 @@ type segmentBuilder struct {
 	page    *pageBuilder
 	from    string
 	records int
-	packs   []record.Ref // by names that may be temporary; one pack may so stand here twice
-	index   map[record.Hash]int
-	pages   []record.Ref // extents pages
+	packs   []record.Ref        // by names that may be temporary
+	index   map[record.Hash]int // positions in packs; a pack may have two names here
+	pages   []record.Ref        // extents pages
 	paged   map[record.Hash]bool
+	behind  []record.Ref // packs that extents pages point to: for the public list, pages have their own positions
 }
 
 // pendingSegment is a segment on its way to the store: it waits for its packs.
 type pendingSegment struct {
 	done    chan struct{}
+	packs   []record.Ref // that it waits for, among others
 	records int
 	ref     record.Ref
 	section record.ListSection
@@ -54,6 +57,7 @@ func (b *segmentBuilder) add(ctx context.Context, r *record.Record) error {
 	}
 	b.page.took(record.AppendRecord(b.page.room(), r, b.position))
 	b.records++
+	b.w.records++
 	return nil
 }
 
@@ -82,8 +86,12 @@ func (b *segmentBuilder) pack(ref record.Ref) {
 	if _, ok := b.index[ref.Name]; ok {
 		return
 	}
-	b.index[ref.Name] = len(b.packs)
-	b.packs = append(b.packs, ref)
+	i, ok := b.index[b.w.packer.otherName(ref.Name)]
+	if !ok {
+		i = len(b.packs)
+		b.packs = append(b.packs, ref)
+	}
+	b.index[ref.Name] = i
 }
 
 // referPage adds an extents page, and the packs that it points to, which only reading it tells.
@@ -97,19 +105,29 @@ func (b *segmentBuilder) referPage(ctx context.Context, page record.ExtentPage) 
 	if err != nil {
 		return err
 	}
+	seen := map[record.Hash]bool{}
 	for _, e := range extents {
-		b.pack(e.Pack)
+		if !seen[e.Pack.Name] {
+			seen[e.Pack.Name] = true
+			b.behind = append(b.behind, e.Pack)
+		}
 	}
 	return nil
 }
 
+// refs is how many packs the segment's section will have.
+func (b *segmentBuilder) refs() int { return len(b.packs) + len(b.behind) }
+
 // finish stores the segment, which ends before to, in the background once its packs are stored.
 func (b *segmentBuilder) finish(ctx context.Context, to string) *pendingSegment {
-	ps := &pendingSegment{done: make(chan struct{}), records: b.records}
-	go func() {
+	ps := &pendingSegment{done: make(chan struct{}), packs: slices.Clone(b.packs), records: b.records}
+	b.w.segments.Go(func() {
 		defer close(ps.done)
+		ctx, cancel := context.WithCancel(ctx)
+		defer cancel()
+		defer context.AfterFunc(b.w.packer.ctx, cancel)()
 		ps.err = b.seal(ctx, to, ps)
-	}()
+	})
 	return ps
 }
 
@@ -130,7 +148,7 @@ func (b *segmentBuilder) seal(ctx context.Context, to string, ps *pendingSegment
 		return err
 	}
 	ps.ref = ref
-	ps.section = record.ListSection{Segment: ref.Name, Packs: distinct(b.packs), Meta: b.pages}
+	ps.section = record.ListSection{Segment: ref.Name, Packs: distinct(append(b.packs, b.behind...)), Meta: b.pages}
 	b.page, b.index = nil, nil
 	return nil
 }

@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"math/bits"
 
+	"golang.org/x/sync/errgroup"
+
 	"farshore/agent/internal/state"
 	"farshore/agent/record"
 	"farshore/providers"
@@ -18,8 +20,12 @@ const (
 	tableFan = 16
 )
 
-// tableBuilder gathers the lines of a chunk table.
-type tableBuilder struct{ page *pageBuilder }
+// tableBuilder gathers the lines of a chunk table, and the packs that they are about.
+type tableBuilder struct {
+	page    *pageBuilder
+	packs   []record.Ref
+	adopted []record.Hash
+}
 
 // packStored records a pack that the store has: its chunks go to the local index, so that this and later runs find them, and to the table that
 // the next commit adds.
@@ -38,12 +44,12 @@ func (w *Writer) addPack(p state.Pack, adopted bool) error {
 	w.newPacks.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	w.added.packs = append(w.added.packs, record.Ref{Name: p.Name, Size: p.Size})
-	if adopted {
-		w.added.adopted = append(w.added.adopted, p.Name)
-	}
 	if w.tables == nil {
-		w.tables = &tableBuilder{newPageBuilder(w.vault.codec, w.params.FrameSize)}
+		w.tables = &tableBuilder{page: newPageBuilder(w.vault.codec, w.params.FrameSize)}
+	}
+	w.tables.packs = append(w.tables.packs, record.Ref{Name: p.Name, Size: p.Size})
+	if adopted {
+		w.tables.adopted = append(w.tables.adopted, p.Name)
 	}
 	t := w.tables.page
 	t.took(record.AppendTablePack(t.room(), p.Name, p.Size, p.Chunks))
@@ -60,8 +66,11 @@ func (w *Writer) tableHeader() []byte {
 	return record.AppendTableHeader(nil, &record.TableHeader{Signer: w.agent.ID(), Domain: w.domain, Key: w.keyID})
 }
 
-// flushTable stores what was gathered for a chunk table, when it is at least min raw bytes.
+// flushTable stores what was gathered for a chunk table, when it is at least min raw bytes. Its packs belong to a commit from then on, so that no commit
+// names packs without their table.
 func (w *Writer) flushTable(ctx context.Context, min int64) error {
+	w.flushing.Lock()
+	defer w.flushing.Unlock()
 	w.mu.Lock()
 	t := w.tables
 	if t == nil || t.page.raw+int64(len(t.page.frame)) < min {
@@ -76,6 +85,8 @@ func (w *Writer) flushTable(ctx context.Context, min int64) error {
 	}
 	w.mu.Lock()
 	w.added.tables = append(w.added.tables, ref)
+	w.added.packs = append(w.added.packs, t.packs...)
+	w.added.adopted = append(w.added.adopted, t.adopted...)
 	w.mu.Unlock()
 	return w.local.MarkLoaded(w.domain, ref.Name)
 }
@@ -134,6 +145,11 @@ func (w *Writer) mergeClass(ctx context.Context, tables []record.Ref) (record.Re
 			b.took(record.AppendTablePack(b.room(), p.Name, p.Size, p.Chunks))
 			return nil
 		})
+		var damage *DamageError
+		if errors.As(err, &damage) {
+			w.notice(Damage, damage.Object, "a chunk table can't be used, what it knows is stored anew: %v", damage.Err)
+			continue
+		}
 		if err != nil {
 			return record.Ref{}, err
 		}
@@ -199,14 +215,42 @@ func (w *Writer) loadTables(ctx context.Context) error {
 	return nil
 }
 
+// forgetPruned drops from the local index what the owner lists for pruning: nothing new may rest on it.
+func (w *Writer) forgetPruned(ctx context.Context) error {
+	for _, p := range w.vault.Statement().Prune {
+		b, err := w.vault.stored(ctx, p.List.Name)
+		if err != nil {
+			return fmt.Errorf("the owner's prune list: %w", err)
+		}
+		list, err := record.DecodePruneList(b)
+		if err != nil {
+			return &DamageError{record.MetaName(p.List.Name), err}
+		}
+		for _, r := range list.Packs {
+			if err := w.local.Forget(w.domain, r.Name); err != nil {
+				return fmt.Errorf("local state: %w", err)
+			}
+		}
+	}
+	return nil
+}
+
 // adopt takes over packs that an earlier run stored and did not commit, after a look whether they are there.
 func (w *Writer) adopt(ctx context.Context) error {
 	packs, err := w.local.Uncommitted(w.domain)
-	if err != nil {
+	if err != nil || len(packs) == 0 {
 		return err
 	}
-	for _, p := range packs {
-		info, err := w.vault.bucket.Stat(ctx, record.PackName(p.Name))
+	// An earlier run may have ended between its commit and the note of it.
+	if err := w.noteCommitted(ctx, w.chain.Head()); err != nil {
+		return err
+	}
+	if packs, err = w.local.Uncommitted(w.domain); err != nil {
+		return err
+	}
+	infos, errs := w.statAll(ctx, packs)
+	for i, p := range packs {
+		info, err := infos[i], errs[i]
 		switch {
 		case err == nil && info.Size == p.Size:
 			if err := w.addPack(p, true); err != nil {
@@ -222,4 +266,32 @@ func (w *Writer) adopt(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// statAll looks for packs, some at a time.
+func (w *Writer) statAll(ctx context.Context, packs []state.Pack) ([]providers.Info, []error) {
+	infos, errs := make([]providers.Info, len(packs)), make([]error, len(packs))
+	var g errgroup.Group
+	g.SetLimit(readAhead)
+	for i, p := range packs {
+		g.Go(func() error {
+			infos[i], errs[i] = w.vault.bucket.Stat(ctx, record.PackName(p.Name))
+			return nil
+		})
+	}
+	_ = g.Wait() // each has its own error
+	return infos, errs
+}
+
+// noteCommitted marks the packs that a commit names as committed in the local state.
+func (w *Writer) noteCommitted(ctx context.Context, c *Commit) error {
+	packs, _, err := w.vault.Added(ctx, c)
+	if err != nil {
+		return err
+	}
+	names := make([]record.Hash, len(packs))
+	for i, p := range packs {
+		names[i] = p.Name
+	}
+	return w.local.Commit(w.domain, names)
 }

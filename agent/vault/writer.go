@@ -55,9 +55,17 @@ type Writer struct {
 	keyID      string
 	base       *Snapshot
 	lists      map[record.Hash]record.LiveSegment // live segments of the base, with the list that has each one's section
+	continues  *record.Continues                  // an earlier chain's last good commit, for the first commit
+	intent     state.Head                         // of an earlier run: a commit that may yet arrive
+	listPages  map[record.Hash]bool               // pages of the base's list
 	newBytes   atomic.Int64
 	newPacks   atomic.Int64
 	newChunks  atomic.Int64
+	segments   sync.WaitGroup // segments on their way to the store
+	records    int            // put since the temporary names of packs were last rotated; the Pass's
+	failed     bool           // a commit failed; the Pass's
+
+	flushing sync.Mutex // held while a chunk table is stored
 
 	mu      sync.Mutex
 	tables  *tableBuilder
@@ -65,7 +73,7 @@ type Writer struct {
 	notices []Finding
 }
 
-// added is what the next commit adds.
+// added is what the next commit adds: packs whose chunk tables are stored, those tables, and pages.
 type added struct {
 	packs, meta []record.Ref
 	adopted     []record.Hash
@@ -95,6 +103,9 @@ func (v *Vault) Begin(ctx context.Context, o BeginOptions) (*Writer, error) {
 	if err := w.openChain(ctx); err != nil {
 		return nil, err
 	}
+	if err := w.forgetPruned(ctx); err != nil {
+		return nil, err
+	}
 	w.packer = newPacker(context.WithoutCancel(ctx), w)
 	if err := w.adopt(ctx); err != nil {
 		w.Close()
@@ -108,6 +119,7 @@ func (w *Writer) Close() {
 	if w.packer != nil {
 		w.packer.close()
 	}
+	w.segments.Wait()
 }
 
 // Chain is the chain written to.
@@ -130,6 +142,9 @@ func (w *Writer) prepare() error {
 	if s == nil || !s.RolesHas(record.RoleAgent) || !s.Covers(w.now()) {
 		return fmt.Errorf("the owner's statement %d does not name this agent's key %s as an agent: it may not write to this vault", st.N, w.agent.ID())
 	}
+	if !s.SourcesHas(w.source.Name) {
+		return fmt.Errorf("the owner's statement %d does not let this agent's key %s commit for source %q", st.N, w.agent.ID(), w.source.Name)
+	}
 	var err error
 	if w.packSealer, err = seal.NewSealer(recipients(st, record.RoleRecovery)); err != nil {
 		return err
@@ -149,8 +164,18 @@ func (w *Writer) openChain(ctx context.Context) error {
 	if chain == nil {
 		return w.startChain(ctx)
 	}
+	if chain.Revoked {
+		w.notice(Notice, "commits/"+chain.ID, "the owner revoked commits of this chain: a new one begins, which deduplicates against nothing of it")
+		if last := chain.Newest(); last != nil {
+			w.continues = &record.Continues{Chain: chain.ID, Seq: last.Seq, Hash: last.Hash}
+		}
+		return w.startChain(ctx)
+	}
 	if err := w.checkHead(chain); err != nil {
 		return err
+	}
+	if chain.Retired() {
+		return w.startChain(ctx)
 	}
 	w.chain, w.domain = chain, chain.ID
 	newest := chain.Newest()
@@ -202,7 +227,7 @@ func (w *Writer) knownChain(ctx context.Context, id string) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	if c.Head() == nil {
+	if c.Head() == nil && !c.Revoked {
 		_, seen, err := w.local.Head(id)
 		if err != nil {
 			return nil, err
@@ -211,9 +236,6 @@ func (w *Writer) knownChain(ctx context.Context, id string) (*Chain, error) {
 			return nil, fmt.Errorf("%w: commits/%s/ has no commit that counts%s", ErrRolledBack, id, firstText(c.Findings))
 		}
 		return nil, nil // its first commit never came to be
-	}
-	if c.Retired() {
-		return nil, nil
 	}
 	return c, nil
 }
@@ -227,12 +249,20 @@ func firstText(f []Finding) string {
 
 // checkHead compares the chain with what this agent has written: one commit more is its own only if it announced it before.
 func (w *Writer) checkHead(c *Chain) error {
+	for _, k := range c.Commits {
+		if k.Signer != w.agent.ID() {
+			return fmt.Errorf("%w: %s is signed by %s", ErrForeignCommit, record.CommitName(c.ID, k.Seq), k.Signer)
+		}
+	}
 	head, seen, err := w.local.Head(c.ID)
 	if err != nil {
 		return err
 	}
 	for _, f := range c.Findings {
 		w.notice(f.Severity, f.Object, "%s", f.Text)
+	}
+	if !seen && len(c.Findings) > 0 {
+		return fmt.Errorf("%w, and there is no local state to tell what it was%s", ErrRolledBack, firstText(c.Findings))
 	}
 	if !seen {
 		w.notice(Notice, "commits/"+c.ID, "no local state: going on from commit %d as the vault shows it", c.Head().Seq)
@@ -241,14 +271,14 @@ func (w *Writer) checkHead(c *Chain) error {
 	if head.Seq > int64(len(c.Commits)) || c.Commits[head.Seq-1].Hash != head.Hash {
 		return fmt.Errorf("%w: it saw commit %d with hash %s%s", ErrRolledBack, head.Seq, head.Hash, firstText(c.Findings))
 	}
+	if w.intent, _, err = w.local.Intent(c.ID); err != nil {
+		return err
+	}
 	if int64(len(c.Commits)) == head.Seq {
 		return nil
 	}
 	next := c.Commits[head.Seq]
-	intent, ok, err := w.local.Intent(c.ID)
-	if err != nil {
-		return err
-	}
+	intent, ok := w.intent, w.intent.Seq > 0
 	if !ok || intent.Seq != next.Seq || intent.Hash != next.Hash || int64(len(c.Commits)) > next.Seq {
 		return fmt.Errorf("%w: %s, while its own last is %d", ErrForeignCommit, record.CommitName(c.ID, next.Seq), head.Seq)
 	}
@@ -289,7 +319,7 @@ func (w *Writer) startChain(ctx context.Context) error {
 	if err := w.useKeys(keys); err != nil {
 		return err
 	}
-	_, err = w.commitRoot(ctx, root, nil, CommitInfo{})
+	_, err = w.commitRoot(ctx, root, nil, added{}, CommitInfo{})
 	return err
 }
 
@@ -327,6 +357,7 @@ func (w *Writer) loadLists(ctx context.Context, c *Commit) error {
 	for _, s := range live.Segments {
 		w.lists[s.Name] = s
 	}
+	w.listPages = pagesOf(live.Lists[1:])
 	return nil
 }
 

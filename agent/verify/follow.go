@@ -96,7 +96,7 @@ func (r *run) segment(ctx context.Context, s record.LiveSegment, by string, sect
 	if known, seen := sections[s.Name]; seen {
 		return ok && known, nil
 	}
-	section, err := r.v.Section(ctx, s)
+	section, err := r.section(ctx, s)
 	if err != nil {
 		sections[s.Name] = false
 		return false, r.damage(err)
@@ -110,4 +110,22 @@ func (r *run) segment(ctx context.Context, s record.LiveSegment, by string, sect
 	}
 	sections[s.Name] = ok
 	return ok, nil
+}
+
+// section returns a segment's section of its list, keeping the last list decoded: neighbours are in the same.
+func (r *run) section(ctx context.Context, s record.LiveSegment) (*record.ListSection, error) {
+	if r.listName != s.List || r.list == nil {
+		l, err := r.v.List(ctx, s.List)
+		if err != nil {
+			return nil, err
+		}
+		r.listName, r.list = s.List, map[record.Hash]*record.ListSection{}
+		for i := range l.Sections {
+			r.list[l.Sections[i].Segment] = &l.Sections[i]
+		}
+	}
+	if section := r.list[s.Name]; section != nil {
+		return section, nil
+	}
+	return nil, &vault.DamageError{Object: record.MetaName(s.List), Err: fmt.Errorf("it has no section for segment %s", s.Name)}
 }

@@ -21,13 +21,19 @@ const maxSeen = 1 << 20
 // items reads the records of every segment that any snapshot has and, where asked, puts every item together. Each segment is read once, so that items
 // of older snapshots are checked too.
 func (r *run) items(ctx context.Context) error {
-	it := &itemRun{run: r, reader: r.v.NewReader(), seen: map[[16]byte]struct{}{}, segments: map[record.Hash]bool{}}
+	it := &itemRun{run: r, reader: r.v.NewReader(), seen: map[[16]byte]struct{}{}, failed: map[[16]byte]string{}, segments: map[record.Hash]bool{}, lists: map[record.Hash]bool{}, sections: map[record.Hash]bool{}}
 	for _, c := range r.chains {
 		for i := len(c.Commits) - 1; i >= 0; i-- {
 			if err := it.commit(ctx, c.Commits[i]); err != nil {
 				return err
 			}
 		}
+	}
+	if r.res.Locked > 0 && r.res.Records == 0 {
+		return fmt.Errorf("the identity opens no snapshot: %w", vault.ErrLocked)
+	}
+	if r.o.Items && it.locked > 0 && r.o.Progress.Items.Load() == 0 {
+		return fmt.Errorf("the identity opens no content: %w", vault.ErrLocked)
 	}
 	return nil
 }
@@ -36,7 +42,11 @@ type itemRun struct {
 	*run
 	reader   *vault.Reader
 	seen     map[[16]byte]struct{}
+	locked   int64               // contents that no key opens
+	failed   map[[16]byte]string // parts that can't be restored, and why; guarded by mu
 	segments map[record.Hash]bool
+	lists    map[record.Hash]bool
+	sections map[record.Hash]bool
 }
 
 func (it *itemRun) commit(ctx context.Context, k *vault.Commit) error {
@@ -45,10 +55,14 @@ func (it *itemRun) commit(ctx context.Context, k *vault.Commit) error {
 	}
 	snap, err := it.v.Snapshot(ctx, k)
 	if errors.Is(err, vault.ErrLocked) {
-		return fmt.Errorf("the identity does not open the records of chain %s: %w", k.Chain, err)
+		it.lock(fmt.Sprintf("commit %d of %s", k.Seq, k.Chain), err)
+		return nil
 	}
 	if err != nil {
 		return it.damage(err)
+	}
+	if err := it.compareList(ctx, k, snap); err != nil {
+		return err
 	}
 	for _, ref := range snap.Segments() {
 		if it.segments[ref.Name] {
@@ -62,11 +76,85 @@ func (it *itemRun) commit(ctx context.Context, k *vault.Commit) error {
 	return nil
 }
 
+// lock counts something that no key at hand opens, and names the first few.
+func (it *itemRun) lock(what string, err error) {
+	it.mu.Lock()
+	it.res.Locked++
+	n := it.res.Locked
+	it.mu.Unlock()
+	if n <= 20 {
+		it.note(vault.Notice, what, "not checked: %v", err)
+	}
+}
+
+// compareList holds a commit's public list against its root: what a keyless check goes by must be what the snapshot consists of.
+func (it *itemRun) compareList(ctx context.Context, k *vault.Commit, snap *vault.Snapshot) error {
+	if k.List == nil || it.lists[k.List.Name] {
+		return nil
+	}
+	it.lists[k.List.Name] = true
+	live, err := it.v.Live(ctx, *k.List)
+	if err != nil {
+		return it.damage(err)
+	}
+	listed := map[record.Hash]bool{}
+	for _, s := range live.Segments {
+		listed[s.Name] = true
+	}
+	for _, ref := range snap.Segments() {
+		if !listed[ref.Name] {
+			it.note(vault.Damage, record.MetaName(k.List.Name), "the public list leaves out segment %s, which the snapshot of commit %d needs", ref.Name, k.Seq)
+		}
+		delete(listed, ref.Name)
+	}
+	for name := range listed {
+		it.note(vault.Damage, record.MetaName(k.List.Name), "the public list has segment %s, which the snapshot of commit %d does not", name, k.Seq)
+	}
+	return it.compareSections(ctx, live)
+}
+
+// compareSections holds each new segment's header against its section of the list: a pack that the list leaves out could be pruned or lose its lock unseen.
+func (it *itemRun) compareSections(ctx context.Context, live *vault.Live) error {
+	for _, s := range live.Segments {
+		if it.sections[s.Name] {
+			continue
+		}
+		it.sections[s.Name] = true
+		section, err := it.section(ctx, s)
+		if err == nil {
+			var packs []record.Ref
+			if packs, err = it.v.SegmentPacks(ctx, s.Name); err == nil {
+				it.covered(s, section, packs)
+			}
+		}
+		if err := it.damage(err); err != nil && !errors.Is(err, vault.ErrLocked) {
+			return err
+		}
+	}
+	return nil
+}
+
+func (it *itemRun) covered(s record.LiveSegment, section *record.ListSection, packs []record.Ref) {
+	has := map[record.Hash]bool{}
+	for _, p := range section.Packs {
+		has[p.Name] = true
+	}
+	for _, p := range packs {
+		if !has[p.Name] {
+			it.note(vault.Damage, record.MetaName(s.List), "the public list of segment %s leaves out pack %s, which it refers to", s.Name, p.Name)
+		}
+	}
+}
+
 // segment reads one segment's records and checks their parts.
 func (it *itemRun) segment(ctx context.Context, ref record.Ref) error {
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(it.o.Workers)
 	for rec, err := range it.v.Segment(gctx, ref) {
+		if errors.Is(err, vault.ErrLocked) {
+			it.lock("segment "+ref.Name.String(), err)
+			break
+		}
 		if err != nil {
 			if derr := it.damage(err); derr != nil {
 				return errorOf(g, derr)
@@ -87,10 +175,12 @@ func (it *itemRun) segment(ctx context.Context, ref record.Ref) error {
 // unchecked returns the parts of a record that were not checked before.
 func (it *itemRun) unchecked(rec *record.Record) []*record.Part {
 	var out []*record.Part
+	path := rec.Path
 	for ; rec != nil; rec = rec.Last {
 		for i := range rec.Parts {
 			key := partKey(&rec.Parts[i])
 			if _, ok := it.seen[key]; ok {
+				it.again(path, key)
 				continue
 			}
 			if len(it.seen) < maxSeen {
@@ -100,6 +190,24 @@ func (it *itemRun) unchecked(rec *record.Record) []*record.Part {
 		}
 	}
 	return out
+}
+
+// again names another item with a part that is known to be lost.
+func (it *itemRun) again(path string, key [16]byte) {
+	it.mu.Lock()
+	why, bad := it.failed[key]
+	it.mu.Unlock()
+	if bad {
+		it.note(vault.Damage, fmt.Sprintf("item %q", path), "%s", why)
+	}
+}
+
+// lost notes a part that can't be restored.
+func (it *itemRun) lost(path string, p *record.Part, object, why string) {
+	it.mu.Lock()
+	it.failed[partKey(p)] = why
+	it.mu.Unlock()
+	it.note(vault.Damage, object, "item %q can't be restored: %s", path, why)
 }
 
 // partKey identifies a part by its hash and its place.
@@ -126,15 +234,16 @@ func (it *itemRun) part(ctx context.Context, path string, p *record.Part) error 
 		it.o.Progress.ItemBytes.Add(p.Size)
 		return nil
 	case errors.As(err, &damage):
-		it.note(vault.Damage, damage.Object, "item %q can't be restored: %v", path, damage.Err)
+		it.lost(path, p, damage.Object, damage.Err.Error())
 		return nil
-	case errors.Is(err, vault.ErrContent):
-		it.note(vault.Damage, fmt.Sprintf("item %q", path), "%v", err)
+	case errors.Is(err, vault.ErrContent), providers.KindOf(err) == providers.Corrupt:
+		it.lost(path, p, fmt.Sprintf("item %q", path), err.Error())
 		return nil
 	case errors.Is(err, vault.ErrLocked):
-		return fmt.Errorf("item %q: %w: checking items needs the recovery identity", path, err)
-	case providers.KindOf(err) == providers.Corrupt:
-		it.note(vault.Damage, fmt.Sprintf("item %q", path), "%v", err)
+		it.lock(fmt.Sprintf("item %q", path), err)
+		it.mu.Lock()
+		it.locked++
+		it.mu.Unlock()
 		return nil
 	}
 	return err

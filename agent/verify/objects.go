@@ -30,7 +30,7 @@ func (r *run) hashAll(ctx context.Context) error {
 			g.Go(func() error {
 				intact, err := r.hash(ctx, info, name)
 				mu.Lock()
-				r.stored[name] = object{size: info.Size, meta: room == "meta/", intact: intact}
+				r.stored[place{name, room == "meta/"}] = object{size: info.Size, intact: intact}
 				mu.Unlock()
 				return err
 			})
@@ -105,24 +105,17 @@ func (r *run) need(ref record.Ref, meta bool, by string) bool {
 	if meta {
 		object = record.MetaName(ref.Name)
 	}
-	o, ok := r.stored[ref.Name]
+	at := place{ref.Name, meta}
+	o, ok := r.stored[at]
 	switch {
-	case !ok || o.meta != meta:
+	case !ok:
 		r.note(vault.Damage, object, "it is missing; %s needs it", by)
-		r.stored[ref.Name] = newMissing(ref, meta)
-		return false
-	case !o.named:
-		o.named = true
-		if o.intact && o.size != ref.Size {
-			r.note(vault.Damage, object, "it has %d bytes, %s says %d", o.size, by, ref.Size)
-			o.intact = false
-		}
-		r.stored[ref.Name] = o
+		o.size = ref.Size
+	case o.intact && o.size != ref.Size:
+		r.note(vault.Damage, object, "it has %d bytes, %s says %d", o.size, by, ref.Size)
+		o.intact = false
 	}
+	o.named = true // also when missing: so it is reported once
+	r.stored[at] = o
 	return o.intact
-}
-
-// newMissing remembers a missing object, so that it is reported once.
-func newMissing(ref record.Ref, meta bool) object {
-	return object{size: ref.Size, meta: meta, named: true}
 }

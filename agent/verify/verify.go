@@ -58,7 +58,9 @@ type Result struct {
 	ItemsChecked bool  `json:"items_checked"`
 	Records      int64 `json:"records_read"`
 	Items        int64 `json:"items_restored"`
-	ItemBytes    int64 `json:"item_bytes"`
+	// Locked are snapshots and contents that no key at hand opens: they were not checked beyond their hashes.
+	Locked    int64 `json:"locked"`
+	ItemBytes int64 `json:"item_bytes"`
 	// Damaged and Tampered count findings of those severities.
 	Damaged  int64           `json:"damaged"`
 	Tampered int64           `json:"tampered"`
@@ -89,7 +91,7 @@ func Full(ctx context.Context, v *vault.Vault, o Options) (*Result, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
-	r := &run{v: v, o: o, stored: map[record.Hash]object{}, res: &Result{
+	r := &run{v: v, o: o, stored: map[place]object{}, res: &Result{
 		VaultID: v.ID(), Owner: v.Owner().String(), Pinned: v.Pinned(), Statements: int(v.Statement().N), ItemsChecked: o.Items, Started: time.Now(),
 	}}
 	for _, f := range v.Findings() {
@@ -106,17 +108,25 @@ func Full(ctx context.Context, v *vault.Vault, o Options) (*Result, error) {
 type run struct {
 	v      *vault.Vault
 	o      Options
-	stored map[record.Hash]object // what packs/ and meta/ hold
+	stored map[place]object // what packs/ and meta/ hold
 	chains []*vault.Chain
+	// list is the list of that name, by segment.
+	listName record.Hash
+	list     map[record.Hash]*record.ListSection
 
 	mu  sync.Mutex
 	res *Result
 }
 
+// place is a name in meta/ or packs/: the same bytes may lie in both.
+type place struct {
+	name record.Hash
+	meta bool
+}
+
 // object is a stored object: its size, whether its bytes match its name, and whether a commit names it.
 type object struct {
 	size   int64
-	meta   bool
 	intact bool
 	named  bool
 }
@@ -179,7 +189,7 @@ func (r *run) all(ctx context.Context) error {
 		}
 	}
 	for _, o := range r.stored {
-		if !o.named && r.o.Source == "" {
+		if !o.named && o.intact && r.o.Source == "" {
 			r.res.Unreferenced++
 			r.res.UnreferencedSize += o.size
 		}

@@ -3,6 +3,19 @@
 // itself is done in agent; nothing here decides what is stored.
 package main
 
-import "os"
+import (
+	"os"
+	"runtime/debug"
+)
 
-func main() { os.Exit(run(os.Args[1:], systemEnv())) }
+// memoryLimit is what the Go runtime may hold, in bytes, before it collects garbage sooner. The buffers of a pass are bounded at about 130 MiB and
+// long-lived, so that a heap allowed to double them would leave the 256 MiB that the whole process keeps to; the program's own pages
+// are about 50 MiB of these. GOMEMLIMIT overrides it.
+const memoryLimit = 176 << 20
+
+func main() {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
+	os.Exit(run(os.Args[1:], systemEnv()))
+}

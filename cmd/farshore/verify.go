@@ -63,6 +63,8 @@ type verifyResult struct {
 	Rebuilt bool `json:"rebuilt"`
 	// Records were read with the key at hand; 0 without one.
 	Records int64 `json:"records"`
+	// Locked snapshots and contents are opened by no key at hand, and were not checked beyond their hashes.
+	Locked int64 `json:"locked"`
 	// Unreferenced objects are intact and belong to no commit: a pass that was interrupted leaves them, and its next adopts them.
 	Unreferenced      int64           `json:"unreferenced"`
 	UnreferencedBytes int64           `json:"unreferenced_bytes"`
@@ -80,6 +82,9 @@ func (r verifyResult) text(p *printer) {
 		p.line("  %s (%s) were rebuilt and have their SHA-256", plural(r.Items, "item"), formatBytes(r.ItemBytes))
 	} else {
 		p.line("  no item was rebuilt: that takes a recovery identity")
+	}
+	if r.Locked > 0 {
+		p.line("  %s could not be opened with the key at hand, and were checked by their hashes alone", plural(r.Locked, "snapshot or item"))
 	}
 	if r.Unreferenced > 0 {
 		p.line("  %s (%s) belong to no commit: left by an interrupted pass", plural(r.Unreferenced, "object"), formatBytes(r.UnreferencedBytes))
@@ -110,7 +115,13 @@ func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 		if o.source != "" && r.Snapshots == 0 && len(r.Findings) == 0 {
 			return e.noSource(v, o.source, nil)
 		}
-		return alarming(r.Findings)
+		if err := alarming(r.Findings); err != nil {
+			return err
+		}
+		if r.Locked > 0 {
+			return incompletef("not everything could be checked: no key at hand opens all of it")
+		}
+		return nil
 	})
 	if r.VaultID == "" {
 		return nil, err
@@ -137,7 +148,7 @@ func (a *access) recovers(v *vault.Vault) bool {
 func verifyOf(res *verify.Result) verifyResult {
 	return verifyResult{
 		VaultID: res.VaultID, Owner: res.Owner, Pinned: res.Pinned, Objects: res.Objects, Bytes: res.ObjectBytes, Snapshots: res.Snapshots,
-		Rebuilt: res.ItemsChecked, Items: res.Items, ItemBytes: res.ItemBytes, Records: res.Records,
+		Rebuilt: res.ItemsChecked, Items: res.Items, ItemBytes: res.ItemBytes, Records: res.Records, Locked: res.Locked,
 		Unreferenced: res.Unreferenced, UnreferencedBytes: res.UnreferencedSize, Findings: findingsOf(res.Findings), Seconds: res.Seconds,
 	}
 }

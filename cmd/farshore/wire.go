@@ -51,6 +51,9 @@ func openSource(ctx context.Context, s config.Source, common config.Limits) (sou
 	return nil, usagef("no source is known for %s", s.URL)
 }
 
+// readAhead is how many bytes of large objects are read ahead: three ranges of 8 MiB, which at 100 ms a request is 240 MB/s.
+const readAhead = 24 << 20
+
 // openBucketSource opens an S3 bucket.
 func openBucketSource(ctx context.Context, s config.Source, l config.Limits) (source.Source, error) {
 	at, err := s3client.Parse(s.URL)
@@ -67,6 +70,7 @@ func openBucketSource(ctx context.Context, s config.Source, l config.Limits) (so
 	}
 	src, err := bucket.New(bucket.Options{
 		Client: client, Bucket: at.Bucket, Prefix: at.Prefix, Name: s.Name, Place: at.String(), Accept: filter.Match,
+		Memory: readAhead,
 		Limits: bucket.Limits{RequestsPerSecond: float64(l.Requests), BytesPerSecond: l.Download},
 	})
 	if err != nil {

@@ -1,18 +1,14 @@
-package agent_test
+package bench_test
 
 import (
 	"bytes"
-	"context"
 	"crypto/sha256"
-	"fmt"
 	"io"
 	"math/rand/v2"
-	"runtime"
 	"syscall"
 	"testing"
 	"time"
 
-	"farshore/agent"
 	"farshore/agent/chunk"
 	"farshore/agent/pack"
 	"farshore/crypto/digest"
@@ -117,40 +113,5 @@ func sealInto(tb testing.TB, s *seal.Sealer, w io.Writer, b []byte) {
 	}
 	if err := age.Close(); err != nil {
 		tb.Fatal(err)
-	}
-}
-
-// BenchmarkPipeline runs the path from a source in memory into a vault in memory, beside the primitives over the same bytes.
-func BenchmarkPipeline(b *testing.B) {
-	for _, kind := range []string{"random", "text"} {
-		b.Run(kind, func(b *testing.B) {
-			const n, size = 64, 4 << 20
-			var items [][]byte
-			for i := range n {
-				if kind == "random" {
-					items = append(items, noise(uint64(i), size))
-				} else {
-					items = append(items, words(uint64(i), size))
-				}
-			}
-			for b.Loop() {
-				prim := primitives(b, items)
-				runtime.GC()
-				r, src := newRig(b), newFakeSource()
-				for i, it := range items {
-					src.put(fmt.Sprintf("%04d", i), it)
-				}
-				c, t := cpu(), time.Now()
-				if _, err := r.replicate(context.Background(), src, agent.Options{}); err != nil {
-					b.Fatal(err)
-				}
-				used, wall := cpu()-c, time.Since(t)
-				b.ReportMetric(used.Seconds()/(n*size/1e9), "cpu-s/GB")
-				b.ReportMetric(prim.Seconds()/(n*size/1e9), "prim-cpu-s/GB")
-				b.ReportMetric(used.Seconds()/prim.Seconds(), "x-prim")
-				b.ReportMetric(used.Seconds()/wall.Seconds(), "cpu/wall")
-				b.ReportMetric(n*size/1e6/wall.Seconds(), "MB/s")
-			}
-		})
 	}
 }

@@ -1,0 +1,75 @@
+package bench_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"runtime"
+	"testing"
+	"time"
+
+	"farshore/agent/record"
+	"farshore/agent/source"
+	"farshore/providers/mem"
+)
+
+// memSource has its items in memory, so that what is measured is the agent alone.
+type memSource struct{ items [][]byte }
+
+func (m *memSource) Place() record.Place {
+	return record.Place{Name: "bench", Kind: "mem", Place: "mem://bench"}
+}
+func (m *memSource) Check(context.Context) error { return nil }
+
+func (m *memSource) List(ctx context.Context, r source.Range, yield func(source.Entry) error) error {
+	for i, it := range m.items {
+		e := source.Entry{Path: fmt.Sprintf("%08d", i), Kind: record.KindObject, Size: int64(len(it))}
+		if !r.Contains(e.Path) {
+			continue
+		}
+		if err := yield(e); err != nil {
+			return err
+		}
+	}
+	return ctx.Err()
+}
+
+func (m *memSource) Unchanged(source.Entry, *record.Record) bool { return true }
+
+func (m *memSource) Capture(ctx context.Context, e source.Entry, _ *record.Record, sink source.Sink) (*record.Record, error) {
+	var i int
+	if _, err := fmt.Sscan(e.Path, &i); err != nil {
+		return nil, err
+	}
+	p, err := sink.Part(ctx, record.Part{Kind: record.PartContent}, e.Size, bytes.NewReader(m.items[i]))
+	if err != nil {
+		return nil, err
+	}
+	return &record.Record{State: record.Present, Parts: []record.Part{p}}, nil
+}
+
+// BenchmarkPipeline is the agent alone, from memory into memory: both cores are its own, so that its CPU over wall time says whether both are busy.
+func BenchmarkPipeline(b *testing.B) {
+	for name, content := range map[string]func(uint64, int) []byte{"random": noise, "text": words} {
+		b.Run(name, func(b *testing.B) {
+			const n, size = 64, 4 << 20
+			src := new(memSource)
+			for i := range n {
+				src.items = append(src.items, content(uint64(i), size))
+			}
+			var used, prim, wall time.Duration
+			for b.Loop() {
+				prim += primitives(b, src.items)
+				r := newRig(b, mem.New())
+				runtime.GC()
+				c, t := cpu(), time.Now()
+				r.replicate(src)
+				used += cpu() - c
+				wall += time.Since(t)
+			}
+			b.ReportMetric(used.Seconds()/prim.Seconds(), "x-prim")
+			b.ReportMetric(used.Seconds()/wall.Seconds(), "cpu/wall")
+			b.ReportMetric(float64(b.N)*n*size/1e6/wall.Seconds(), "MB/s")
+		})
+	}
+}
