@@ -4,16 +4,20 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"io"
 	"runtime"
 	"testing"
 	"time"
 
+	"filippo.io/age"
 	"github.com/aws/aws-sdk-go-v2/aws"
 	"github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
+	"farshore/agent/restore"
 	"farshore/agent/source"
 	"farshore/agent/source/bucket"
+	"farshore/agent/vault"
 	"farshore/providers"
 	"farshore/providers/mem"
 	vaults3 "farshore/providers/s3"
@@ -109,9 +113,39 @@ func BenchmarkPath(b *testing.B) {
 	}
 }
 
+// BenchmarkRestore puts items together from a vault on a second server, checking every SHA-256, and drops them.
+func BenchmarkRestore(b *testing.B) {
+	const n, size = 64, 4 << 20
+	src := new(memSource)
+	for i := range n {
+		src.items = append(src.items, mixed(i, size))
+	}
+	r := newRig(b, s3Vault(b, servers.Versity(b)))
+	head := r.replicate(src).Head
+	for b.Loop() {
+		pub := r.owner.Public()
+		v, err := vault.Open(context.Background(), r.bucket, vault.Options{Owner: &pub, Identities: []age.Identity{r.recovery}})
+		must(b, err)
+		snap, err := v.Snapshot(context.Background(), head)
+		must(b, err)
+		before := r.bucket.Stats().Requests()
+		c0, t0 := cpu(), time.Now()
+		sum, err := restore.Run(context.Background(), snap, v.NewReader(), nowhere{}, restore.Options{})
+		must(b, err)
+		used, wall := cpu()-c0, time.Since(t0)
+		if sum.Restored.Items != n {
+			b.Fatalf("%+v", sum)
+		}
+		b.ReportMetric(used.Seconds()/(n*size/1e9), "cpu-s/GB")
+		b.ReportMetric(n*size/1e6/wall.Seconds(), "MB/s")
+		b.ReportMetric(float64(r.bucket.Stats().Requests()-before), "vault-requests")
+	}
+}
+
 // BenchmarkUnchanged is a pass over 100,000 objects that did not change, beside the bare listing.
 func BenchmarkUnchanged(b *testing.B) {
-	src := s3Source(b, 20_000, func(i int) []byte { return []byte(fmt.Sprint(i)) })
+	const unchanged = 100_000
+	src := s3Source(b, unchanged, func(i int) []byte { return []byte(fmt.Sprint(i)) })
 	r := newRig(b, mem.New())
 	r.replicate(src)
 	for b.Loop() {
@@ -120,7 +154,7 @@ func BenchmarkUnchanged(b *testing.B) {
 		bare := cpu() - c0
 		c0 = cpu()
 		sum := r.replicate(src)
-		if sum.Unchanged != 20_000 {
+		if sum.Unchanged != unchanged {
 			b.Fatalf("%+v", sum)
 		}
 		used := cpu() - c0
@@ -129,3 +163,16 @@ func BenchmarkUnchanged(b *testing.B) {
 		b.ReportMetric(bare.Seconds(), "listing-cpu-s")
 	}
 }
+
+// nowhere is a target that has nothing and keeps nothing.
+type nowhere struct{}
+
+func (nowhere) Look(context.Context, *restore.Item) (restore.Found, error) {
+	return restore.Found{}, nil
+}
+
+func (nowhere) Write(_ context.Context, _ *restore.Item, _ bool, body restore.Body) (restore.Written, error) {
+	return restore.Written{}, body(io.Discard)
+}
+
+func (nowhere) Flush(context.Context) error { return nil }

@@ -7,7 +7,9 @@ import (
 	"fmt"
 	"io"
 	"sync"
+	"sync/atomic"
 
+	"farshore/agent/record"
 	"farshore/crypto/seal"
 	"farshore/providers"
 )
@@ -26,53 +28,45 @@ func packError(object string, err error) error {
 	return &DamageError{object, err}
 }
 
-// blockReader turns age's reads of 64 KiB into few, larger requests: the first reads at a place are small, and double as long as they go on.
-// It keeps the last two blocks. Safe for concurrent use.
-type blockReader struct {
-	bucket *providers.Bucket
-	object string
-	size   int64
-
-	mu     sync.Mutex
-	blocks [2]block // newest first
-	tail   block    // the end, with the final chunk and the seek table
-	want   int64    // size of the next block when reading goes on
-}
-
-type block struct {
-	off  int64
-	data []byte
-}
-
+// Sizes of reading: packs are fetched in units, the first of a pack one by one, and, once it shows that more of it is wanted, in aligned runs of several. The end, with
+// the last chunk of the age file and the seek table, is fetched and kept by itself.
 const (
-	minBlock  = 256 << 10
-	maxBlock  = 4 << 20
-	tailBlock = 128 << 10
+	unitSize = 1 << 20
+	runUnits = 4
+	tailSize = 128 << 10
 )
 
-func newBlockReader(b *providers.Bucket, object string, size int64) *blockReader {
-	return &blockReader{bucket: b, object: object, size: size, want: minBlock}
+// blockReader turns age's reads of 64 KiB into few, larger requests. Units are kept by the Reader that it belongs to, so that the workers of a restore
+// share them. Safe for concurrent use.
+type blockReader struct {
+	reader  *Reader
+	ctx     context.Context // the reader's life: age keeps what it is given. Each request has its own deadline besides
+	object  string
+	ref     record.Ref
+	fetches atomic.Int64
+
+	mu   sync.Mutex
+	tail []byte
 }
 
-// boundReader is a blockReader under one context.
-type boundReader struct {
-	b   *blockReader
-	ctx context.Context
+// unitKey names a unit of a pack.
+type unitKey struct {
+	pack record.Hash
+	unit int64
 }
 
-// with binds the reads to a context: that of the reader's own life, since age keeps what it is given. Each request has its own deadline besides.
-func (b *blockReader) with(ctx context.Context) io.ReaderAt {
-	return &boundReader{b, context.WithoutCancel(ctx)}
+func newBlockReader(ctx context.Context, r *Reader, ref record.Ref) *blockReader {
+	return &blockReader{reader: r, ctx: ctx, object: record.PackName(ref.Name), ref: ref}
 }
 
 // ReadAt implements io.ReaderAt.
-func (r *boundReader) ReadAt(p []byte, off int64) (int, error) {
+func (b *blockReader) ReadAt(p []byte, off int64) (int, error) {
 	n := 0
 	for n < len(p) {
-		if off+int64(n) >= r.b.size {
+		if off+int64(n) >= b.ref.Size {
 			return n, io.EOF
 		}
-		data, err := r.b.at(r.ctx, off+int64(n))
+		data, err := b.at(off + int64(n))
 		if err != nil {
 			return n, err
 		}
@@ -81,46 +75,81 @@ func (r *boundReader) ReadAt(p []byte, off int64) (int, error) {
 	return n, nil
 }
 
-// at returns the bytes from off on that one block has.
-func (b *blockReader) at(ctx context.Context, off int64) ([]byte, error) {
-	b.mu.Lock()
-	defer b.mu.Unlock()
-	for _, k := range []*block{&b.blocks[0], &b.blocks[1], &b.tail} {
-		if off >= k.off && off < k.off+int64(len(k.data)) {
-			return k.data[off-k.off:], nil
-		}
-	}
-	if start := max(0, b.size-tailBlock); off >= start && b.tail.data == nil {
-		k, err := b.read(ctx, start, b.size-start)
+// at returns the bytes from off on that one unit has.
+func (b *blockReader) at(off int64) ([]byte, error) {
+	if start := max(0, b.ref.Size-tailSize); off >= start {
+		tail, err := b.end(start)
 		if err != nil {
 			return nil, err
 		}
-		b.tail = k
-		return k.data[off-k.off:], nil
+		return tail[off-start:], nil
 	}
-	if off == b.blocks[0].off+int64(len(b.blocks[0].data)) {
-		b.want = min(2*b.want, maxBlock)
-	} else {
-		b.want = minBlock
+	key := unitKey{b.ref.Name, off / unitSize}
+	data, ok := b.reader.unit(key)
+	if !ok {
+		var err error
+		if data, err = b.fetch(key); err != nil {
+			return nil, err
+		}
 	}
-	k, err := b.read(ctx, off, min(b.want, b.size-off))
+	return data[off%unitSize:], nil
+}
+
+// end returns the pack's end, which begins at start.
+func (b *blockReader) end(start int64) ([]byte, error) {
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	if b.tail == nil {
+		tail, err := b.read(start, b.ref.Size-start)
+		if err != nil {
+			return nil, err
+		}
+		b.tail = tail
+	}
+	return b.tail, nil
+}
+
+// fetch reads a unit, alone or with its run, and returns it.
+func (b *blockReader) fetch(key unitKey) ([]byte, error) {
+	first, n := key.unit, int64(1)
+	if b.fetches.Add(1) > 2 {
+		first, n = key.unit-key.unit%runUnits, runUnits
+	}
+	got, err, _ := b.reader.flight.Do(fmt.Sprintf("%s %d+%d", b.object, first, n), func() (any, error) {
+		if data, ok := b.reader.unit(key); ok { // another flight has just landed
+			return map[int64][]byte{key.unit: data}, nil
+		}
+		off := first * unitSize
+		data, err := b.read(off, min(n*unitSize, b.ref.Size-off))
+		if err != nil {
+			return nil, err
+		}
+		units := map[int64][]byte{}
+		for i := int64(0); i*unitSize < int64(len(data)); i++ {
+			units[first+i] = data[i*unitSize : min((i+1)*unitSize, int64(len(data)))]
+			b.reader.keep(unitKey{key.pack, first + i}, units[first+i])
+		}
+		return units, nil
+	})
 	if err != nil {
 		return nil, err
 	}
-	b.blocks[0], b.blocks[1] = k, b.blocks[0]
-	return k.data, nil
+	if data, ok := got.(map[int64][]byte)[key.unit]; ok {
+		return data, nil
+	}
+	return b.fetch(key) // that flight was for another unit of the run, and found it kept already
 }
 
-func (b *blockReader) read(ctx context.Context, off, n int64) (block, error) {
+func (b *blockReader) read(off, n int64) ([]byte, error) {
 	data := make([]byte, n)
-	m, err := b.bucket.ReadRange(ctx, b.object, off, data)
+	m, err := b.reader.vault.bucket.ReadRange(b.ctx, b.object, off, data)
 	if err != nil && !(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
-		return block{}, err
+		return nil, err
 	}
 	if int64(m) < n {
-		return block{}, fmt.Errorf("it ends after %d bytes and should have %d", off+int64(m), b.size)
+		return nil, fmt.Errorf("it ends after %d bytes and should have %d", off+int64(m), b.ref.Size)
 	}
-	return block{off, data}, nil
+	return data, nil
 }
 
 // lru keeps the n most recently used values. Not safe for concurrent use.

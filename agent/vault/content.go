@@ -23,6 +23,7 @@ type Reader struct {
 	mu     sync.Mutex
 	packs  *lru[record.Hash, *openPack]
 	frames *lru[frameKey, []byte]
+	units  *lru[unitKey, []byte]
 }
 
 type frameKey struct {
@@ -30,15 +31,16 @@ type frameKey struct {
 	index int
 }
 
-// Bounds of a Reader: 4 packs with up to 2 blocks of 4 MiB each, and 24 frames of 1 MiB.
+// Bounds of a Reader: opened packs, with 128 KiB each, and frames and units of packs of 1 MiB each.
 const (
-	readerPacks  = 4
+	readerPacks  = 8
 	readerFrames = 24
+	readerUnits  = 40
 )
 
 // NewReader returns a Reader over the vault's packs. Reading needs a recovery identity.
 func (v *Vault) NewReader() *Reader {
-	return &Reader{vault: v, packs: newLRU[record.Hash, *openPack](readerPacks), frames: newLRU[frameKey, []byte](readerFrames)}
+	return &Reader{vault: v, packs: newLRU[record.Hash, *openPack](readerPacks), frames: newLRU[frameKey, []byte](readerFrames), units: newLRU[unitKey, []byte](readerUnits)}
 }
 
 // ErrContent says that an item's bytes, put together from the vault, do not have the SHA-256 of its record.
@@ -177,6 +179,19 @@ func (r *Reader) frame(p *openPack, i int) ([]byte, error) {
 	return got.([]byte), nil
 }
 
+// unit returns a unit of a pack that is at hand.
+func (r *Reader) unit(key unitKey) ([]byte, bool) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.units.get(key)
+}
+
+func (r *Reader) keep(key unitKey, data []byte) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.units.put(key, data)
+}
+
 func (r *Reader) open(ctx context.Context, ref record.Ref) (*openPack, error) {
 	r.mu.Lock()
 	p, ok := r.packs.get(ref.Name)
@@ -185,7 +200,7 @@ func (r *Reader) open(ctx context.Context, ref record.Ref) (*openPack, error) {
 		return p, nil
 	}
 	got, err, _ := r.flight.Do("open "+ref.Name.String(), func() (any, error) {
-		p, err := r.vault.openPack(context.WithoutCancel(ctx), ref) // others may wait for it
+		p, err := r.openPack(context.WithoutCancel(ctx), ref) // others may wait for it, and later reads come by it
 
 		if err != nil {
 			return nil, err
@@ -204,17 +219,16 @@ func (r *Reader) open(ctx context.Context, ref record.Ref) (*openPack, error) {
 // openPack is a pack whose header was opened and whose seek table was read.
 type openPack struct {
 	ref    record.Ref
-	blocks *blockReader
 	reader *pack.Reader
 }
 
-func (v *Vault) openPack(ctx context.Context, ref record.Ref) (*openPack, error) {
+func (r *Reader) openPack(ctx context.Context, ref record.Ref) (*openPack, error) {
+	v := r.vault
 	object := record.PackName(ref.Name)
 	if v.opener.Empty() {
 		return nil, fmt.Errorf("%s: %w", object, ErrLocked)
 	}
-	blocks := newBlockReader(v.bucket, object, ref.Size)
-	plain, size, err := v.opener.ReaderAt(blocks.with(ctx), ref.Size)
+	plain, size, err := v.opener.ReaderAt(newBlockReader(ctx, r, ref), ref.Size)
 	if err != nil {
 		return nil, packError(object, err)
 	}
@@ -222,7 +236,7 @@ func (v *Vault) openPack(ctx context.Context, ref record.Ref) (*openPack, error)
 	if err != nil {
 		return nil, packError(object, err)
 	}
-	return &openPack{ref: ref, blocks: blocks, reader: reader}, nil
+	return &openPack{ref: ref, reader: reader}, nil
 }
 
 func (p *openPack) frame(i int) ([]byte, error) {

@@ -35,6 +35,7 @@ type packer struct {
 	stored sync.WaitGroup // packs that are not stored yet
 
 	mu       sync.Mutex
+	closed   bool
 	open     *pendingPack
 	frame    []byte
 	inFlight map[[32]byte]record.Extent    // chunks of packs that are not stored yet, under the packs' temporary names
@@ -87,7 +88,10 @@ var errClosed = errors.New("the writer is closed")
 func (p *packer) close() {
 	p.fail(errClosed)
 	p.mu.Lock()
-	close(p.jobs)
+	if !p.closed {
+		p.closed = true
+		close(p.jobs)
+	}
 	p.mu.Unlock()
 	p.sealed.Wait()
 	p.stored.Wait()

@@ -38,9 +38,6 @@ func (b *pageBuilder) took(frame []byte) {
 	}
 }
 
-// line appends one line, which ends in a line feed.
-func (b *pageBuilder) line(p []byte) { b.took(append(b.frame, p...)) }
-
 // cut compresses what was gathered, in frames of at most the frame size.
 func (b *pageBuilder) cut() {
 	for rest := b.frame; len(rest) > 0; {
@@ -64,8 +61,6 @@ func (b *pageBuilder) add(raw []byte) {
 
 // size estimates the stored bytes so far.
 func (b *pageBuilder) estimate() int64 { return b.stored + int64(len(b.frame))/4 }
-
-func (b *pageBuilder) empty() bool { return len(b.frames) == 0 && len(b.frame) == 0 }
 
 // sealTo writes the page with its header into a new blob.
 func (b *pageBuilder) sealTo(s *seal.Sealer, pool *blocks, header []byte) (*blob, error) {

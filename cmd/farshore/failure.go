@@ -30,7 +30,6 @@ const (
 	codeIncomplete  = "incomplete"
 	codeDamage      = "damage"
 	codeInterrupted = "interrupted"
-	codeUnavailable = "unavailable"
 )
 
 // failure is how a command failed, as far as people and programs are told.
@@ -63,11 +62,6 @@ func incompletef(format string, args ...any) *failure {
 // damagef returns the failure of a command that found damage, tampering or a destructive permission (exit 4).
 func damagef(format string, args ...any) *failure {
 	return &failure{exit: exitDamage, code: codeDamage, err: fmt.Errorf(format, args...)}
-}
-
-// unavailable returns the failure of a command that this build does not have.
-func unavailable(what string) *failure {
-	return &failure{exit: exitFailed, code: codeUnavailable, err: fmt.Errorf("%s is not available in this build", what)}
 }
 
 // classify turns any error into a failure, nil into nil.

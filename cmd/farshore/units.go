@@ -74,9 +74,6 @@ func formatDuration(d time.Duration) string {
 	return fmt.Sprintf("%dd%02dh", s/86400, s%86400/3600)
 }
 
-// formatTime writes a time as commands read it.
-func formatTime(t time.Time) string { return t.UTC().Format(time.RFC3339) }
-
 // printable writes a path so that no byte of it can move the cursor or look like another: control characters, bytes that are not UTF-8 and
 // backslashes as escapes of the filter language (\x1b, \\).
 func printable(path string) string {

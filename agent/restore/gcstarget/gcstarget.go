@@ -15,7 +15,6 @@ import (
 	"fmt"
 	"hash/crc32"
 	"io"
-	"maps"
 	"net/http"
 	"regexp"
 	"strings"
@@ -226,13 +225,15 @@ func (t *Target) large(ctx context.Context, o *storage.ObjectHandle, it *restore
 	w := o.NewWriter(limited)
 	m.set(w)
 	w.ChunkSize, w.ChunkRetryDeadline = int(t.o.ChunkSize), t.o.Patience
+	w.CRC32C, w.SendCRC32C = crc32cOf(it.Attrs) // where it is not known, the library sends its own with the last chunk
 	sum := crc32.New(castagnoli)
 	if err := body(io.MultiWriter(w, sum)); err != nil {
 		cancel()
-		return errors.Join(t.failure(ctx, "write", it, err), ignoreCancelled(w.Close()))
+		_ = w.Close() // it waits for the upload's goroutine; how a cancelled upload ends says nothing
+		return t.failure(ctx, "write", it, err)
 	}
 	if err := w.Close(); err != nil {
-		return t.failure(ctx, "write", it, err)
+		return t.unfinished(ctx, it, err)
 	}
 	if w.Attrs().CRC32C != sum.Sum32() {
 		return fmt.Errorf("write %q: the store has other bytes than were sent (CRC32C %08x, not %08x): overwrite the object", t.prefix+it.Path, w.Attrs().CRC32C, sum.Sum32())
@@ -240,8 +241,24 @@ func (t *Target) large(ctx context.Context, o *storage.ObjectHandle, it *restore
 	return nil
 }
 
-// ignoreCancelled drops how a writer ends that was cancelled on purpose.
-func ignoreCancelled(error) error { return nil }
+// unfinished judges how an upload in chunks ended. A store that does not know the upload any more may have finished it, in an answer that was
+// lost: then a look at the object tells.
+func (t *Target) unfinished(ctx context.Context, it *restore.Item, err error) error {
+	var api *googleapi.Error
+	if errors.As(err, &api) && (api.Code == http.StatusNotFound || api.Code == http.StatusGone) {
+		limited, cancel := context.WithTimeout(ctx, t.o.Patience)
+		defer cancel()
+		if plain, err := t.object(it); err == nil && exists(limited, plain) {
+			return restore.ErrExists
+		}
+	}
+	return t.failure(ctx, "write", it, err)
+}
+
+func exists(ctx context.Context, o *storage.ObjectHandle) bool {
+	_, err := o.Attrs(ctx)
+	return err == nil
+}
 
 // failure says in one line what failed, and whether it is about one item.
 func (t *Target) failure(ctx context.Context, what string, it *restore.Item, err error) error {
@@ -264,77 +281,4 @@ func (t *Target) failure(ctx context.Context, what string, it *restore.Item, err
 		return &restore.ItemError{Err: text}
 	}
 	return text
-}
-
-// metadata is what of an item's attributes is put back.
-type metadata struct {
-	contentType, cacheControl, disposition, encoding, language string
-	custom                                                     map[string]string
-	lost                                                       []string
-}
-
-// homeless are the attributes that this store has no place for, and what a summary calls them.
-var homeless = map[string]string{
-	"h:expires": "expires", "h:x-amz-website-redirect-location": "website redirect", "h:x-amz-object-lock-mode": "object lock",
-	"h:x-amz-object-lock-legal-hold": "object lock", "class": "storage class", "h:x-amz-server-side-encryption-aws-kms-key-id": "server-side encryption",
-}
-
-func metadataOf(a record.Attrs) *metadata {
-	m := &metadata{
-		contentType: a["h:content-type"], cacheControl: a["h:cache-control"], disposition: a["h:content-disposition"],
-		encoding: plainEncoding(a["h:content-encoding"]), language: a["h:content-language"], custom: map[string]string{},
-	}
-	lost := map[string]bool{}
-	for key, v := range a {
-		name, isUser := strings.CutPrefix(key, "m:")
-		switch {
-		case isUser && utf8.ValidString(name) && utf8.ValidString(v):
-			m.custom[name] = v
-		case isUser:
-			lost["metadata that is not UTF-8"] = true
-		case strings.HasPrefix(key, "t:"), key == "h:x-amz-tagging-count" && v != "0":
-			lost["tags"] = true
-		case homeless[key] != "" && v != "OFF":
-			lost[homeless[key]] = true
-		}
-	}
-	for what := range lost {
-		m.lost = append(m.lost, what)
-	}
-	return m
-}
-
-// plainEncoding takes "aws-chunked" out of a content encoding: it speaks of how an object was once sent.
-func plainEncoding(v string) string {
-	var keep []string
-	for part := range strings.SplitSeq(v, ",") {
-		if part = strings.TrimSpace(part); part != "" && !strings.EqualFold(part, "aws-chunked") {
-			keep = append(keep, part)
-		}
-	}
-	return strings.Join(keep, ",")
-}
-
-func (m *metadata) set(w *storage.Writer) {
-	w.ContentType, w.CacheControl, w.ContentDisposition = m.contentType, m.cacheControl, m.disposition
-	w.ContentEncoding, w.ContentLanguage, w.Metadata = m.encoding, m.language, m.custom
-}
-
-// differs names the first field that is not as it should be. A content type that the item does not state may be any.
-func (m *metadata) differs(a *storage.ObjectAttrs) string {
-	switch {
-	case m.contentType != "" && m.contentType != a.ContentType:
-		return "its content-type differs"
-	case m.cacheControl != a.CacheControl:
-		return "its cache-control differs"
-	case m.disposition != a.ContentDisposition:
-		return "its content-disposition differs"
-	case m.encoding != a.ContentEncoding:
-		return "its content-encoding differs"
-	case m.language != a.ContentLanguage:
-		return "its content-language differs"
-	case !maps.Equal(m.custom, a.Metadata):
-		return "its user metadata differs"
-	}
-	return ""
 }

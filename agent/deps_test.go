@@ -1,0 +1,142 @@
+package agent_test
+
+import (
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"testing"
+)
+
+// rooms says what each room of the house may import of the others: the longest prefix of a package's path counts. A room that is not named here does not
+// exist. Test files may import anything.
+var rooms = map[string][]string{
+	"cmd":                        {"agent", "agent/config", "agent/record", "agent/restore", "agent/source", "agent/vault", "agent/verify", "crypto", "providers"},
+	"agent":                      {"agent/internal/state", "agent/record", "agent/source", "agent/vault", "crypto/sign", "providers"},
+	"agent/bench":                {},
+	"agent/chunk":                {},
+	"agent/pack":                 {},
+	"agent/record":               {},
+	"agent/config":               {"agent/record", "crypto", "providers/s3/s3client"},
+	"agent/internal/state":       {"agent/record"},
+	"agent/source":               {"agent/record", "agent/source"},
+	"agent/vault":                {"agent/chunk", "agent/internal/state", "agent/pack", "agent/record", "crypto", "providers"},
+	"agent/verify":               {"agent/record", "agent/vault", "providers"},
+	"agent/restore":              {"agent/record", "agent/restore", "agent/vault"},
+	"agent/restore/internal/rig": {"agent", "crypto", "providers"}, // for tests only
+	"crypto/digest":              {},
+	"crypto/seal":                {},
+	"crypto/sign":                {},
+	"crypto/keyring":             {"crypto/seal", "crypto/sign"},
+	"providers":                  {"providers"},
+}
+
+// clouds are the only rooms that may name a cloud's package; cmd puts them together.
+var clouds = []string{"cmd", "providers/s3", "providers/gcs", "providers/rclone", "providers/servers", "agent/source/bucket", "agent/restore/s3target", "agent/restore/gcstarget"}
+
+var cloudPackages = []string{"github.com/aws/", "cloud.google.com/", "google.golang.org/api", "github.com/rclone/"}
+
+// TestImports parses every file of the product and holds its imports to the plan of the house. It reads the files itself: the answer of a program that is
+// asked would be cached.
+func TestImports(t *testing.T) {
+	files := 0
+	err := filepath.WalkDir("..", func(path string, d fs.DirEntry, err error) error {
+		if err != nil {
+			return err
+		}
+		if d.IsDir() && (strings.HasPrefix(d.Name(), ".") && d.Name() != ".." || d.Name() == "testdata") {
+			return fs.SkipDir
+		}
+		if !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") {
+			return nil
+		}
+		files++
+		f, err := parser.ParseFile(token.NewFileSet(), path, nil, parser.ImportsOnly)
+		if err != nil {
+			return err
+		}
+		pkg := filepath.ToSlash(strings.TrimPrefix(filepath.Dir(path), "../"))
+		for _, spec := range f.Imports {
+			imported, err := strconv.Unquote(spec.Path.Value)
+			if err != nil {
+				return err
+			}
+			checkImport(t, path, pkg, imported)
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if files < 100 {
+		t.Fatalf("only %d files were seen: this test looks in the wrong place", files)
+	}
+}
+
+func checkImport(t *testing.T, path, pkg, imported string) {
+	t.Helper()
+	for _, c := range cloudPackages {
+		if strings.HasPrefix(imported, c) && !below(pkg, clouds) {
+			t.Errorf("%s imports %s: a cloud's package is named only where it is wired", path, imported)
+		}
+	}
+	own, ok := strings.CutPrefix(imported, "farshore/")
+	if !ok {
+		return
+	}
+	room := ""
+	for r := range rooms {
+		if below(pkg, []string{r}) && len(r) > len(room) {
+			room = r
+		}
+	}
+	if room == "" {
+		t.Errorf("%s lies in no room of the house: name it in this test", path)
+		return
+	}
+	if !below(own, rooms[room]) && !below(own, []string{pkg}) {
+		t.Errorf("%s: %s may not import %s", path, room, own)
+	}
+}
+
+// below reports whether the package is one of those named, or lies below one.
+func below(pkg string, named []string) bool {
+	for _, n := range named {
+		if pkg == n || strings.HasPrefix(pkg, n+"/") {
+			return true
+		}
+	}
+	return false
+}
+
+// TestNoDestruction holds that the product never calls what deletes or overwrites at a store. Restoring writes to the target that the user names; the vault's
+// drivers can only add.
+func TestNoDestruction(t *testing.T) {
+	forbidden := []string{"DeleteObject", "DeleteBucket", "PutObjectRetention", "PutBucketLifecycle", "PutBucketVersioning", "PutBucketPolicy", ".Purge(", "operations.Delete"}
+	err := filepath.WalkDir("../providers", func(path string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() || !strings.HasSuffix(path, ".go") || strings.HasSuffix(path, "_test.go") || strings.Contains(path, "/servers/") {
+			return err
+		}
+		text, err := readFile(path)
+		if err != nil {
+			return err
+		}
+		for _, f := range forbidden {
+			if strings.Contains(text, f) {
+				t.Errorf("%s contains %q", path, f)
+			}
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func readFile(path string) (string, error) {
+	b, err := os.ReadFile(path)
+	return string(b), err
+}
