@@ -52,7 +52,7 @@ func (m *memSource) Capture(ctx context.Context, e source.Entry, _ *record.Recor
 func BenchmarkPipeline(b *testing.B) {
 	for name, content := range map[string]func(uint64, int) []byte{"random": noise, "text": words} {
 		b.Run(name, func(b *testing.B) {
-			const n, size = 64, 4 << 20
+			const n, size = 256, 4 << 20
 			src := new(memSource)
 			for i := range n {
 				src.items = append(src.items, content(uint64(i), size))

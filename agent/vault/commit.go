@@ -318,7 +318,7 @@ func liveMeta(root *record.Root, self record.Ref) []record.LiveMeta {
 // putList stores a list, in pages where it is long, and returns it and the list that has the sections.
 func (w *Writer) putList(ctx context.Context, list *record.List) (record.Ref, record.Hash, error) {
 	sectionsAt := record.Hash{}
-	if len(list.Segments) > maxLive {
+	if len(list.Segments)+len(list.Meta) > maxLive {
 		var err error
 		if sectionsAt, err = w.putSections(ctx, list); err != nil {
 			return record.Ref{}, sectionsAt, err

@@ -34,8 +34,8 @@ type frameKey struct {
 // Bounds of a Reader: opened packs, with 128 KiB each, and frames and units of packs of 1 MiB each.
 const (
 	readerPacks  = 8
-	readerFrames = 24
-	readerUnits  = 40
+	readerFrames = 16
+	readerUnits  = 32
 )
 
 // NewReader returns a Reader over the vault's packs. Reading needs a recovery identity.

@@ -34,6 +34,7 @@ func (w *Writer) packStored(pp *pendingPack) error {
 	if err := w.local.AddPack(w.domain, p, false); err != nil {
 		return fmt.Errorf("local state: %w", err)
 	}
+	w.newPacks.Add(1)
 	if err := w.addPack(p, false); err != nil {
 		return err
 	}
@@ -41,7 +42,6 @@ func (w *Writer) packStored(pp *pendingPack) error {
 }
 
 func (w *Writer) addPack(p state.Pack, adopted bool) error {
-	w.newPacks.Add(1)
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.tables == nil {

@@ -81,6 +81,9 @@ func runInit(ctx context.Context, e *env, o initOptions) (result, error) {
 	if err != nil {
 		return nil, err
 	}
+	if err := makePlace(o.vault); err != nil {
+		return nil, fmt.Errorf("make the vault's directory: %w", err)
+	}
 	var r *initResult
 	err = e.withStore(ctx, o.vault, config.Limits{}, func(s *store) error {
 		r, err = l.build(ctx, s.Bucket, o, k, e.now())

@@ -28,7 +28,7 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 		if err == nil {
 			err = res.verdict(s.Accept)
 		}
-		if err != nil {
+		if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
 			failed = append(failed, fmt.Errorf("source %s: %w", s.Name, err))
 		}
 	}
@@ -38,7 +38,7 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 				return e.planOne(ctx, o.config, s, src, f)
 			})
 		}
-		return r, worst(failed)
+		return r, worst(interrupted(ctx, failed))
 	}
 	err := e.withSession(ctx, o.config, func(session *agent.Session) error {
 		for _, s := range o.sources {
@@ -51,7 +51,15 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 	if err != nil {
 		failed = append(failed, err)
 	}
-	return r, errors.Join(worst(failed), ctx.Err())
+	return r, worst(interrupted(ctx, failed))
+}
+
+// interrupted adds to the failures that the command was interrupted, if it was.
+func interrupted(ctx context.Context, failed []error) []error {
+	if ctx.Err() == nil {
+		return failed
+	}
+	return append(failed, fmt.Errorf("interrupted before the end: %w", ctx.Err()))
 }
 
 // worst returns the failures as one, with the exit code of the gravest: damage, then a failure, then incompleteness.

@@ -130,7 +130,7 @@ func (r *passResult) print(p *printer, dryRun bool) {
 	if dryRun {
 		p.line("  would read %s, with about %s to the source and %s to the vault", formatBytes(r.ReadBytes), plural(r.Requests, "request"), formatCount(r.Puts))
 	} else {
-		p.line("  read %s, of which %s were new to the vault, in %s (%s), in %s", formatBytes(r.ReadBytes), formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), plural(int64(r.Commits), "commit"), took)
+		p.line("  captured %s in %s; %s new to the vault, in %s; %s", formatBytes(r.ReadBytes), took, formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), plural(int64(r.Commits), "commit"))
 	}
 	if r.Excluded > 0 {
 		p.line("  %s excluded by patterns", plural(r.Excluded, "item"))

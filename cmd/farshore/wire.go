@@ -34,6 +34,18 @@ func (e *env) openDriver(ctx context.Context, address string) (providers.Driver,
 	return nil, usagef("no store is known for %s", address)
 }
 
+// makePlace makes what a new vault's address needs to exist: a directory. Buckets are made by whoever administers them.
+func makePlace(address string) error {
+	if !strings.HasPrefix(address, "file:") {
+		return nil
+	}
+	d, err := file.Open(address, file.CreateDir())
+	if err != nil {
+		return err
+	}
+	return d.Close()
+}
+
 // opened keeps a driver that failed to open from becoming an interface that is not nil.
 func opened[D providers.Driver](d D, err error) (providers.Driver, error) {
 	if err != nil {
