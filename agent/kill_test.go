@@ -233,7 +233,13 @@ func (w *witness) look(when string) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	k := world{when: when, objects: w.store.Objects(), dir: filepath.Join(w.out, fmt.Sprint(len(w.worlds)))}
-	w.err = errors.Join(w.err, os.CopyFS(k.dir, os.DirFS(w.state)))
+	err := os.CopyFS(k.dir, os.DirFS(w.state))
+	for tries := 0; errors.Is(err, os.ErrNotExist) && tries < 10; tries++ { // the index removed a file meanwhile
+		if err = os.RemoveAll(k.dir); err == nil {
+			err = os.CopyFS(k.dir, os.DirFS(w.state))
+		}
+	}
+	w.err = errors.Join(w.err, err)
 	w.worlds = append(w.worlds, k)
 }
 

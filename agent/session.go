@@ -43,6 +43,9 @@ type Session struct {
 // ErrRecipients says that the vault's recovery recipients are not those that the configuration pins.
 var ErrRecipients = errors.New("the vault's recovery recipients are not those that the configuration pins")
 
+// ErrLocked says that another process, or another Session of this one, works with the local state.
+var ErrLocked = errors.New("another run of this agent is at work")
+
 // Open opens the vault and the local state. The caller closes the Session.
 func Open(ctx context.Context, b *providers.Bucket, o SessionOptions) (*Session, error) {
 	v, err := vault.Open(ctx, b, vault.Options{Owner: &o.Owner, Identities: o.Identities})
@@ -57,6 +60,9 @@ func Open(ctx context.Context, b *providers.Bucket, o SessionOptions) (*Session,
 		return nil, err
 	}
 	local, err := state.Open(o.State, state.Options{Vault: id, OnReset: o.OnReset})
+	if errors.Is(err, state.ErrLocked) {
+		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	}
 	if err != nil {
 		return nil, err
 	}

@@ -10,13 +10,13 @@ import (
 
 // follow walks from every commit that counts through its public list, and checks that all that its snapshot needs is there.
 func (r *run) follow(ctx context.Context) error {
-	sections := map[record.Hash]bool{} // segments whose needs were checked, and whether all is well
+	sections := map[claim]bool{} // what was checked, and whether all is well
 	for _, c := range r.chains {
 		if c.ID == "" {
 			continue
 		}
 		res := ChainResult{Chain: c.ID, Source: c.Source.Name, Commits: int64(len(c.Commits))}
-		lists := map[record.Hash]bool{}
+		lists := map[record.Hash]listed{}
 		for _, k := range c.Commits {
 			by := fmt.Sprintf("commit %d of %s", k.Seq, c.ID)
 			if err := r.added(ctx, k); err != nil {
@@ -57,48 +57,75 @@ func (r *run) added(ctx context.Context, k *vault.Commit) error {
 	return nil
 }
 
-// snapshot checks what one commit's snapshot needs.
-func (r *run) snapshot(ctx context.Context, k *vault.Commit, by string, lists, sections map[record.Hash]bool) (whole bool, err error) {
+// listed is what a public list names: the root that it is of, zero where it can't be read, and whether all that it names is there.
+type listed struct {
+	root  record.Hash
+	whole bool
+}
+
+// claim is a section of a list. The same segment may be described by several lists, of which only those of one agent need agree.
+type claim struct{ segment, list record.Hash }
+
+// snapshot checks what one commit's snapshot needs. Commits that change nothing share their list.
+func (r *run) snapshot(ctx context.Context, k *vault.Commit, by string, lists map[record.Hash]listed, sections map[claim]bool) (bool, error) {
 	if k.Root == nil || k.List == nil {
 		return true, nil
 	}
-	if whole, ok := lists[k.List.Name]; ok {
-		return whole, nil
+	there := r.need(*k.Root, true, by)
+	l, seen := lists[k.List.Name]
+	if !seen {
+		var err error
+		if l, err = r.listed(ctx, *k.List, by, sections); err != nil {
+			return false, err
+		}
+		lists[k.List.Name] = l
 	}
-	defer func() { lists[k.List.Name] = whole }()
-	whole = r.need(*k.Root, true, by)
-	if !r.need(*k.List, true, by) {
+	if !l.root.IsZero() && l.root != k.Root.Name {
+		r.note(vault.Damage, record.MetaName(k.List.Name), "%s names it as its public list, and it is that of another root", by)
 		return false, nil
 	}
-	live, err := r.v.Live(ctx, *k.List)
+	return there && l.whole, nil
+}
+
+// listed checks that all that a public list names is there.
+func (r *run) listed(ctx context.Context, list record.Ref, by string, sections map[claim]bool) (listed, error) {
+	if !r.need(list, true, by) {
+		return listed{}, nil
+	}
+	live, err := r.v.Live(ctx, list)
 	if err != nil {
-		return false, r.damage(err)
+		return listed{}, r.damage(err)
 	}
 	r.o.Progress.Lists.Add(1)
+	out := listed{whole: true}
 	for _, m := range live.Meta {
-		whole = r.need(m.Ref, true, by) && whole
+		if m.Role == record.LiveRoot {
+			out.root = m.Name
+		}
+		out.whole = r.need(m.Ref, true, by) && out.whole
 	}
 	for _, l := range live.Lists {
-		whole = r.need(l, true, by) && whole
+		out.whole = r.need(l, true, by) && out.whole
 	}
 	for _, s := range live.Segments {
 		ok, err := r.segment(ctx, s, by, sections)
 		if err != nil {
-			return false, err
+			return out, err
 		}
-		whole = ok && whole
+		out.whole = ok && out.whole
 	}
-	return whole, nil
+	return out, nil
 }
 
-func (r *run) segment(ctx context.Context, s record.LiveSegment, by string, sections map[record.Hash]bool) (bool, error) {
+func (r *run) segment(ctx context.Context, s record.LiveSegment, by string, sections map[claim]bool) (bool, error) {
 	ok := r.need(s.Ref, true, by)
-	if known, seen := sections[s.Name]; seen {
+	at := claim{s.Name, s.List}
+	if known, seen := sections[at]; seen {
 		return ok && known, nil
 	}
 	section, err := r.section(ctx, s)
 	if err != nil {
-		sections[s.Name] = false
+		sections[at] = false
 		return false, r.damage(err)
 	}
 	of := "segment " + s.Name.String()
@@ -108,7 +135,7 @@ func (r *run) segment(ctx context.Context, s record.LiveSegment, by string, sect
 	for _, m := range section.Meta {
 		ok = r.need(m, true, of) && ok
 	}
-	sections[s.Name] = ok
+	sections[at] = ok
 	return ok, nil
 }
 

@@ -21,7 +21,7 @@ const maxSeen = 1 << 20
 // items reads the records of every segment that any snapshot has and, where asked, puts every item together. Each segment is read once, so that items
 // of older snapshots are checked too.
 func (r *run) items(ctx context.Context) error {
-	it := &itemRun{run: r, reader: r.v.NewReader(), seen: map[[16]byte]struct{}{}, failed: map[[16]byte]string{}, segments: map[record.Hash]bool{}, lists: map[record.Hash]bool{}, sections: map[record.Hash]bool{}}
+	it := &itemRun{run: r, reader: r.v.NewReader(), seen: map[[16]byte]struct{}{}, failed: map[[16]byte]string{}, segments: map[record.Hash]bool{}, lists: map[record.Hash]bool{}, sections: map[claim]bool{}}
 	for _, c := range r.chains {
 		for i := len(c.Commits) - 1; i >= 0; i-- {
 			if err := it.commit(ctx, c.Commits[i]); err != nil {
@@ -46,7 +46,7 @@ type itemRun struct {
 	failed   map[[16]byte]string // parts that can't be restored, and why; guarded by mu
 	segments map[record.Hash]bool
 	lists    map[record.Hash]bool
-	sections map[record.Hash]bool
+	sections map[claim]bool
 }
 
 func (it *itemRun) commit(ctx context.Context, k *vault.Commit) error {
@@ -116,10 +116,10 @@ func (it *itemRun) compareList(ctx context.Context, k *vault.Commit, snap *vault
 // compareSections holds each new segment's header against its section of the list: a pack that the list leaves out could be pruned or lose its lock unseen.
 func (it *itemRun) compareSections(ctx context.Context, live *vault.Live) error {
 	for _, s := range live.Segments {
-		if it.sections[s.Name] {
+		if at := (claim{s.Name, s.List}); it.sections[at] {
 			continue
 		}
-		it.sections[s.Name] = true
+		it.sections[claim{s.Name, s.List}] = true
 		section, err := it.section(ctx, s)
 		if err == nil {
 			var packs []record.Ref

@@ -22,7 +22,7 @@ type Options struct {
 	Items bool
 	// Source restricts chains and items to those of one source, by its name or its chain's id; empty: all. Objects are re-hashed all the same.
 	Source string
-	// Workers is how many objects or items are read at a time; default 8.
+	// Workers is how many objects or items are read at a time; default 6.
 	Workers  int
 	Progress *Progress
 }
@@ -86,7 +86,7 @@ func (r *Result) OK() bool { return r.Damaged == 0 && r.Tampered == 0 }
 // Full checks everything. The error is nil when the check came to its end, whatever it found: findings are in the result.
 func Full(ctx context.Context, v *vault.Vault, o Options) (*Result, error) {
 	if o.Workers <= 0 {
-		o.Workers = 8
+		o.Workers = 6
 	}
 	if o.Progress == nil {
 		o.Progress = new(Progress)
