@@ -21,26 +21,36 @@ const maxPackChunks = 32768
 // the agent's memory.
 const packSlots = 3
 
-// packer turns chunks into stored packs: it gathers them into frames, compresses frames on all cores, seals them in order, and uploads packs
-// while the next one fills. Everything waits in bounded queues, so that a slow store slows the source.
+// packer turns chunks into stored packs. Chunks go to one of two lanes, each of which fills a pack of its own: it gathers chunks into frames, has them compressed on
+// all cores, and seals them in order, since the sealing of one pack is one stream and slower than a core. Packs are uploaded while the next ones fill.
+// Everything waits in bounded queues, so that a slow store slows the source.
 type packer struct {
 	w      *Writer
 	ctx    context.Context
 	fail   context.CancelCauseFunc
-	frames sync.Pool      // raw and compressed frame buffers
-	jobs   chan *frameJob // in order of the packs' raw bytes
-	inWork chan struct{}  // bounds frames between cutting and sealing
+	frames sync.Pool // raw and compressed frame buffers
+	lanes  [2]*lane
 	slots  chan struct{}  // bounds packs
-	sealed sync.WaitGroup // the sealing goroutine
+	sealed sync.WaitGroup // the sealing goroutines
 	stored sync.WaitGroup // packs that are not stored yet
 
-	mu       sync.Mutex
-	closed   bool
-	open     *pendingPack
-	frame    []byte
+	mu       sync.Mutex                    // never held while waiting
 	inFlight map[[32]byte]record.Extent    // chunks of packs that are not stored yet, under the packs' temporary names
 	pending  map[record.Hash]*pendingPack  // by temporary name, until stored
 	settled  [2]map[record.Hash]record.Ref // temporary name → stored pack, and its real name → the temporary one; newest first
+}
+
+// lane fills one pack at a time.
+type lane struct {
+	p      *packer
+	jobs   chan *frameJob // in order of the packs' raw bytes
+	inWork chan struct{}  // bounds frames between cutting and sealing
+	users  atomic.Int32   // parts that put their chunks here now
+
+	mu     sync.Mutex // held while waiting for room: that is the back-pressure
+	closed bool
+	open   *pendingPack
+	frame  []byte
 }
 
 // settledRecords is how many records a temporary name outlives, at the least. Records wait in a short queue between capture and segment, of which this is many
@@ -54,6 +64,7 @@ type pendingPack struct {
 	raw    int64
 	// sealedRaw and sealedSize tell how many raw bytes were sealed so far and what they came to.
 	sealedRaw, sealedSize atomic.Int64
+	closing               atomic.Bool // it takes no further chunk
 	done                  chan struct{}
 	ref                   record.Ref
 	err                   error
@@ -69,15 +80,17 @@ type frameJob struct {
 
 func newPacker(ctx context.Context, w *Writer) *packer {
 	p := &packer{
-		w: w, jobs: make(chan *frameJob, 64), slots: make(chan struct{}, packSlots),
-		inWork:   make(chan struct{}, runtime.GOMAXPROCS(0)+3),
+		w: w, slots: make(chan struct{}, packSlots),
 		inFlight: map[[32]byte]record.Extent{}, pending: map[record.Hash]*pendingPack{}, settled: [2]map[record.Hash]record.Ref{{}, {}},
 	}
 	p.ctx, p.fail = context.WithCancelCause(ctx)
 	size := int(w.params.FrameSize)
 	p.frames.New = func() any { b := make([]byte, 0, size+size/64); return &b }
-	p.sealed.Add(1)
-	go p.seal()
+	for i := range p.lanes {
+		l := &lane{p: p, jobs: make(chan *frameJob, 64), inWork: make(chan struct{}, runtime.GOMAXPROCS(0)+1)}
+		p.lanes[i] = l
+		p.sealed.Go(l.seal)
+	}
 	return p
 }
 
@@ -87,15 +100,32 @@ var errClosed = errors.New("the writer is closed")
 // close stops the packer without storing what is open.
 func (p *packer) close() {
 	p.fail(errClosed)
-	p.mu.Lock()
-	if !p.closed {
-		p.closed = true
-		close(p.jobs)
+	for _, l := range p.lanes {
+		l.mu.Lock()
+		if !l.closed {
+			l.closed = true
+			close(l.jobs)
+		}
+		l.mu.Unlock()
 	}
-	p.mu.Unlock()
 	p.sealed.Wait()
 	p.stored.Wait()
 }
+
+// laneRun is how many bytes of a part go to one lane before another may be chosen: enough for extents to stay long.
+const laneRun = 16 << 20
+
+// enter chooses a lane for the next chunks of a part: the first, unless others keep it busy, so that small passes make one pack. leave gives it back.
+func (p *packer) enter() *lane {
+	best := p.lanes[0]
+	if len(best.inWork) == cap(best.inWork) && p.lanes[1].users.Load() <= best.users.Load() {
+		best = p.lanes[1]
+	}
+	best.users.Add(1)
+	return best
+}
+
+func (l *lane) leave() { l.users.Add(-1) }
 
 func (p *packer) err() error {
 	if err := context.Cause(p.ctx); err != nil {
@@ -106,12 +136,10 @@ func (p *packer) err() error {
 
 // known returns where a chunk is, if it was stored or is on its way.
 func (p *packer) known(name [32]byte) (record.Extent, bool, error) {
-	p.mu.Lock()
-	e, ok := p.inFlight[name]
-	p.mu.Unlock()
-	if ok {
+	if e, ok := p.flying(name); ok {
 		return e, true, nil
 	}
+	var e record.Extent
 	loc, ok, err := p.w.local.Lookup(p.w.domain, name)
 	if err != nil || !ok {
 		return e, false, err
@@ -120,72 +148,83 @@ func (p *packer) known(name [32]byte) (record.Extent, bool, error) {
 }
 
 // add returns the place of a chunk, storing it unless that is known already. The chunk is copied.
-func (p *packer) add(name [32]byte, chunk []byte) (e record.Extent, isNew bool, err error) {
-	if e, ok, err := p.known(name); ok || err != nil {
+func (l *lane) add(name [32]byte, chunk []byte) (e record.Extent, isNew bool, err error) {
+	if e, ok, err := l.p.known(name); ok || err != nil {
 		return e, false, err
 	}
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.err(); err != nil { // also after close: nothing is sent any more
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.p.err(); err != nil { // also after close: nothing is sent any more
 		return e, false, err
 	}
-	if e, ok := p.inFlight[name]; ok {
+	if e, ok := l.p.flying(name); ok {
 		return e, false, nil
 	}
-	if p.open != nil && p.full() {
-		if err := p.finishPack(); err != nil {
+	if l.open != nil && l.full() {
+		if err := l.finishPack(); err != nil {
 			return e, false, err
 		}
 	}
-	if p.open == nil {
-		if err := p.begin(); err != nil {
+	if l.open == nil {
+		if err := l.begin(); err != nil {
 			return e, false, err
 		}
 	}
-	e = record.Extent{Pack: record.Ref{Name: p.open.tmp}, Offset: p.open.raw, Length: int64(len(chunk))}
-	if err := p.gather(chunk); err != nil {
+	e = record.Extent{Pack: record.Ref{Name: l.open.tmp}, Offset: l.open.raw, Length: int64(len(chunk))}
+	if err := l.gather(chunk); err != nil {
 		return e, false, err
 	}
-	p.open.chunks = append(p.open.chunks, record.TableChunk{Name: name, Length: e.Length})
-	p.inFlight[name] = e
+	l.open.chunks = append(l.open.chunks, record.TableChunk{Name: name, Length: e.Length})
+	l.p.mu.Lock()
+	l.p.inFlight[name] = e
+	l.p.mu.Unlock()
 	return e, true, nil
 }
 
-func (p *packer) begin() error {
+// flying returns where a chunk is that is on its way to the store.
+func (p *packer) flying(name [32]byte) (record.Extent, bool) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	e, ok := p.inFlight[name]
+	return e, ok
+}
+
+func (l *lane) begin() error {
 	pp := &pendingPack{done: make(chan struct{})}
 	if _, err := rand.Read(pp.tmp[:]); err != nil {
 		return err
 	}
-	p.open = pp
-	p.pending[pp.tmp] = pp
+	l.open = pp
+	l.p.mu.Lock()
+	l.p.pending[pp.tmp] = pp
+	l.p.mu.Unlock()
 	return nil
 }
 
 // full reports whether the open pack should take no further chunk: what is sealed, and what is not by the same ratio.
-func (p *packer) full() bool {
-	pp := p.open
+func (l *lane) full() bool {
+	pp, params := l.open, l.p.w.params
 	sealedRaw, sealedSize := pp.sealedRaw.Load(), pp.sealedSize.Load()
 	rest := float64(pp.raw - sealedRaw)
 	if sealedRaw > 0 {
 		rest *= min(1, float64(sealedSize)/float64(sealedRaw))
 	}
-	return len(pp.chunks) >= maxPackChunks || float64(sealedSize)+rest >= float64(p.w.params.PackSize) ||
-		pp.raw >= maxRaw-p.w.params.ChunkMax
+	return len(pp.chunks) >= maxPackChunks || float64(sealedSize)+rest >= float64(params.PackSize) || pp.raw >= maxRaw-params.ChunkMax
 }
 
 // gather appends the chunk to the pack's raw bytes, handing on each frame that is full.
-func (p *packer) gather(chunk []byte) error {
-	size := int(p.w.params.FrameSize)
+func (l *lane) gather(chunk []byte) error {
+	size := int(l.p.w.params.FrameSize)
 	for len(chunk) > 0 {
-		if p.frame == nil {
-			p.frame = (*p.frames.Get().(*[]byte))[:0]
+		if l.frame == nil {
+			l.frame = (*l.p.frames.Get().(*[]byte))[:0]
 		}
-		n := min(len(chunk), size-len(p.frame))
-		p.frame = append(p.frame, chunk[:n]...)
-		p.open.raw += int64(n)
+		n := min(len(chunk), size-len(l.frame))
+		l.frame = append(l.frame, chunk[:n]...)
+		l.open.raw += int64(n)
 		chunk = chunk[n:]
-		if len(p.frame) == size {
-			if err := p.dispatch(false); err != nil {
+		if len(l.frame) == size {
+			if err := l.dispatch(false); err != nil {
 				return err
 			}
 		}
@@ -193,12 +232,13 @@ func (p *packer) gather(chunk []byte) error {
 	return nil
 }
 
-// dispatch hands the gathered frame to the compressors and the sealer. It blocks while they have enough: that is the back-pressure.
-func (p *packer) dispatch(last bool) error {
-	job := &frameJob{pack: p.open, raw: p.frame, ready: make(chan struct{}), last: last}
-	p.frame = nil
+// dispatch hands the gathered frame to the compressors and the sealer. It blocks while they have enough.
+func (l *lane) dispatch(last bool) error {
+	p := l.p
+	job := &frameJob{pack: l.open, raw: l.frame, ready: make(chan struct{}), last: last}
+	l.frame = nil
 	select {
-	case p.inWork <- struct{}{}:
+	case l.inWork <- struct{}{}:
 	case <-p.ctx.Done():
 		return p.err()
 	}
@@ -211,50 +251,60 @@ func (p *packer) dispatch(last bool) error {
 		}()
 	}
 	select {
-	case p.jobs <- job:
+	case l.jobs <- job:
 		return nil
 	case <-p.ctx.Done():
 		return p.err()
 	}
 }
 
-// finishPack closes the open pack; p.mu is held.
-func (p *packer) finishPack() error {
-	p.stored.Add(1)
-	if err := p.dispatch(true); err != nil {
-		p.stored.Done()
+// finishPack closes the open pack; l.mu is held.
+func (l *lane) finishPack() error {
+	l.p.stored.Add(1)
+	l.open.closing.Store(true)
+	if err := l.dispatch(true); err != nil {
+		l.p.stored.Done()
 		return err
 	}
-	p.open = nil
+	l.open = nil
 	return nil
 }
 
-// flush closes the open pack, if any.
-func (p *packer) flush() error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.err(); err != nil || p.open == nil {
+// flushIf closes the open pack, if there is one that it is wanted for.
+func (l *lane) flushIf(wanted func(tmp record.Hash) bool) error {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if err := l.p.err(); err != nil || l.open == nil || !wanted(l.open.tmp) {
 		return err
 	}
-	return p.finishPack()
+	return l.finishPack()
 }
 
-// flushFor closes the open pack if one of the packs is the open one.
-func (p *packer) flushFor(packs []record.Ref) error {
-	p.mu.Lock()
-	defer p.mu.Unlock()
-	if err := p.err(); err != nil || p.open == nil {
-		return err
-	}
-	for _, r := range packs {
-		if r.Name == p.open.tmp {
-			return p.finishPack()
+// flush closes the open packs.
+func (p *packer) flush() error {
+	for _, l := range p.lanes {
+		if err := l.flushIf(func(record.Hash) bool { return true }); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// drain closes the open pack and waits until all that was added before is stored.
+// flushFor closes those of the packs that are open.
+func (p *packer) flushFor(packs []record.Ref) error {
+	names := make(map[record.Hash]bool, len(packs))
+	for _, r := range packs {
+		names[r.Name] = true
+	}
+	for _, l := range p.lanes {
+		if err := l.flushIf(func(tmp record.Hash) bool { return names[tmp] }); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// drain closes the open packs and waits until all that was added before is stored.
 func (p *packer) drain() error {
 	if err := p.flush(); err != nil {
 		return err
@@ -262,25 +312,29 @@ func (p *packer) drain() error {
 	p.mu.Lock()
 	var waiting []*pendingPack
 	for _, pp := range p.pending {
-		if pp != p.open {
+		if pp.closing.Load() {
 			waiting = append(waiting, pp)
 		}
 	}
 	p.mu.Unlock()
 	for _, pp := range waiting {
-		<-pp.done
-		if pp.err != nil {
-			return pp.err
+		select {
+		case <-pp.done:
+			if pp.err != nil {
+				return pp.err
+			}
+		case <-p.ctx.Done():
+			return p.err()
 		}
 	}
 	return p.err()
 }
 
 // seal runs in a goroutine of its own: it writes frames in order into the sealed file of their pack.
-func (p *packer) seal() {
-	defer p.sealed.Done()
+func (l *lane) seal() {
+	p := l.p
 	var cur *sealing
-	for job := range p.jobs {
+	for job := range l.jobs {
 		<-job.ready
 		if p.ctx.Err() == nil {
 			if cur == nil {
@@ -291,7 +345,7 @@ func (p *packer) seal() {
 			}
 		}
 		p.recycle(job)
-		<-p.inWork
+		<-l.inWork
 		if job.last {
 			p.finishSealing(cur, job.pack)
 			cur = nil

@@ -386,12 +386,18 @@ const (
 func (w *Writer) Part(ctx context.Context, p record.Part, size int64, body io.Reader) (record.Part, error) {
 	h := sha256.New()
 	p.Extents, p.Pages = nil, nil
-	var covered int64
+	var covered, run int64
+	lane := w.packer.enter()
+	defer func() { lane.leave() }()
 	n, err := w.cutter.Split(body, size, func(c []byte) error {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		e, err := w.hashAndAdd(h.Write, c)
+		if run += int64(len(c)); run > laneRun {
+			lane.leave()
+			lane, run = w.packer.enter(), 0
+		}
+		e, err := w.hashAndAdd(lane, h.Write, c)
 		if err != nil {
 			return err
 		}
@@ -415,7 +421,7 @@ func (w *Writer) Part(ctx context.Context, p record.Part, size int64, body io.Re
 }
 
 // hashAndAdd runs the plaintext's SHA-256 beside naming and storing, for chunks that are worth it.
-func (w *Writer) hashAndAdd(hash func([]byte) (int, error), c []byte) (record.Extent, error) {
+func (w *Writer) hashAndAdd(l *lane, hash func([]byte) (int, error), c []byte) (record.Extent, error) {
 	done := make(chan struct{})
 	if len(c) < parallelHash {
 		_, _ = hash(c)
@@ -426,7 +432,7 @@ func (w *Writer) hashAndAdd(hash func([]byte) (int, error), c []byte) (record.Ex
 			close(done)
 		}()
 	}
-	e, isNew, err := w.packer.add(w.namer.Name(c), c)
+	e, isNew, err := l.add(w.namer.Name(c), c)
 	<-done
 	if isNew {
 		w.newBytes.Add(e.Length)
