@@ -92,7 +92,7 @@ func peak(tb testing.TB) float64 {
 // BenchmarkMillion replicates a million items of 1 to 7 KiB: how many objects that makes, and how much memory it takes. Set the process's memory limit as the
 // program does.
 func BenchmarkMillion(b *testing.B) {
-	debug.SetMemoryLimit(160 << 20)
+	debug.SetMemoryLimit(148 << 20)
 	text := words(1, 1<<20)
 	random := noise(1, 8<<20)
 	content := func(i int) []byte {

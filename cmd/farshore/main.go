@@ -11,7 +11,7 @@ import (
 // memoryLimit is what the Go runtime may hold, in bytes, before it collects garbage sooner. The buffers of a pass are bounded at about 130 MiB and
 // long-lived, so that a heap allowed to double them would leave the 256 MiB that the whole process keeps to; the program's own pages
 // are about 50 MiB of these. GOMEMLIMIT overrides it.
-const memoryLimit = 160 << 20
+const memoryLimit = 148 << 20
 
 func main() {
 	if os.Getenv("GOMEMLIMIT") == "" {
