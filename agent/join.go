@@ -224,7 +224,7 @@ func (p *pass) capture(o *op) {
 	} else {
 		cost += o.entry.Size
 	}
-	if o.err = p.budget.Acquire(p.ctx, min(cost, inFlight)); o.err != nil {
+	if o.err = p.budget.Acquire(p.reading, min(cost, inFlight)); o.err != nil {
 		return
 	}
 	defer p.budget.Release(min(cost, inFlight))
@@ -232,7 +232,7 @@ func (p *pass) capture(o *op) {
 	if last != nil && last.State == record.Deleted {
 		last = nil
 	}
-	o.rec, o.err = p.src.Capture(p.ctx, o.entry, last, p.w)
+	o.rec, o.err = p.src.Capture(p.reading, o.entry, last, p.w)
 	var bad *source.Unreadable
 	if errors.As(o.err, &bad) {
 		o.rec, o.err = unreadable(bad, last), nil

@@ -36,6 +36,9 @@ const (
 	largeShare    = inFlight / 2
 	smallCost     = 32 << 10
 	commitRecords = 1 << 20
+	// grace is how long items that are being read when the pass is interrupted may take to come to their end: the small ones do, and what is whole
+	// reaches that much further.
+	grace = 3 * time.Second
 )
 
 func (o *Options) defaults() {
@@ -82,14 +85,17 @@ type pass struct {
 	src    source.Source
 	o      Options
 	out    *vault.Pass
-	ctx    context.Context
+	ctx    context.Context // the lister's
 	cancel context.CancelFunc
-	wg     sync.WaitGroup
-	ops    chan *op // in order of paths
-	work   chan *op // those that need a capture
-	budget *semaphore.Weighted
-	sum    Summary
-	mu     sync.Mutex // guards sum's unreadable items
+	// reading is the context of items under way: it outlives an interruption by a grace.
+	reading     context.Context
+	stopReading context.CancelFunc
+	wg          sync.WaitGroup
+	ops         chan *op // in order of paths
+	work        chan *op // those that need a capture
+	budget      *semaphore.Weighted
+	sum         Summary
+	mu          sync.Mutex // guards sum's unreadable items
 
 	ended      int    // spans listed to their end
 	open       bool   // a span was begun and neither ended nor cut
@@ -108,6 +114,8 @@ func newPass(ctx context.Context, w *vault.Writer, src source.Source, o Options)
 		sum: Summary{Source: src.Place(), Unreadable: map[string]int64{}, Started: time.Now()},
 	}
 	p.ctx, p.cancel = context.WithCancel(ctx)
+	p.reading, p.stopReading = context.WithCancel(context.WithoutCancel(ctx))
+	context.AfterFunc(ctx, func() { time.AfterFunc(grace, p.stopReading) })
 	return p
 }
 
@@ -129,6 +137,7 @@ func (p *pass) start() {
 // stop ends listing and captures, and waits for them.
 func (p *pass) stop() {
 	p.cancel()
+	p.stopReading()
 	for range p.ops { // unblocks the lister
 	}
 	p.wg.Wait()

@@ -103,15 +103,12 @@ func runCat(ctx context.Context, e *env, o catOptions, w io.Writer) (*catResult,
 		if err != nil {
 			return err
 		}
-		part, err := e.content(rec, o.item)
+		part, err := e.content(rec, o.item, o.source)
 		if err != nil {
 			return err
 		}
 		if err := v.NewReader().Copy(ctx, w, part); err != nil {
-			if errors.Is(err, vault.ErrContent) {
-				return damagef("item %s: %w", printable(o.item), err)
-			}
-			return err
+			return contentError(o.item, o.access.recovers(v), err)
 		}
 		r = &catResult{pathJSON: jsonPath(o.item), Size: part.Size, SHA256: part.SHA256.String()}
 		return nil
@@ -119,15 +116,32 @@ func runCat(ctx context.Context, e *env, o catOptions, w io.Writer) (*catResult,
 	return r, err
 }
 
+// contentError says what it means that an item's content could not be read. What the recovery identity at hand does not open is damaged, or was
+// never sealed to it.
+func contentError(item string, recovers bool, err error) error {
+	switch {
+	case errors.Is(err, vault.ErrContent):
+		return damagef("item %s: %w", printable(item), err).with(damageHint)
+	case errors.Is(err, vault.ErrLocked) && recovers:
+		return damagef("item %s: its pack is damaged, or was never sealed to the recovery identity at hand: %w", printable(item), err).with(damageHint)
+	case errors.Is(err, vault.ErrLocked):
+		return fmt.Errorf("the content of %s is sealed to the recovery keys: %w", printable(item), vault.ErrLocked)
+	}
+	return err
+}
+
+// damageHint says what to do about content that the vault does not have as it was.
+const damageHint = "`farshore verify` says what is damaged; an earlier snapshot may have the same items"
+
 // content returns the part that has an item's content. For an unreadable item that is the last good one's, with a warning.
-func (e *env) content(rec *record.Record, item string) (*record.Part, error) {
+func (e *env) content(rec *record.Record, item, source string) (*record.Part, error) {
 	if rec != nil && rec.State == record.Unreadable && rec.Last != nil {
 		e.warn("%s could not be read when the snapshot was taken (%s): this is its last good content", printable(item), rec.Reason)
 		rec = rec.Last
 	}
 	switch {
 	case rec == nil:
-		return nil, usagef("the snapshot has no item %s", printable(item)).with("`farshore ls` lists the items; paths are exact, without a leading slash unless the key has one")
+		return nil, noItem(item, source)
 	case rec.State != record.Present || len(rec.Parts) == 0:
 		return nil, fmt.Errorf("item %s has no content in this snapshot: it is %s %s", printable(item), rec.State, rec.Reason)
 	}

@@ -79,11 +79,20 @@ func classify(ctx context.Context, err error) *failure {
 		return &out
 	}
 	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errInterrupted) {
-		return &failure{exit: exitInterrupted, code: codeInterrupted, err: err, hint: "what was committed is safe: run the command again to go on"}
+		return &failure{exit: exitInterrupted, code: codeInterrupted, err: stopped{err}, hint: "what was stored is kept: run the command again to go on"}
 	}
 	exit, code := codesOf(err)
 	return &failure{exit: exit, code: code, hint: hint(err), err: err}
 }
+
+// stopped says of an error that a signal caused what people did, in place of how the program noticed it.
+type stopped struct{ error }
+
+func (s stopped) Error() string {
+	return strings.ReplaceAll(s.error.Error(), context.Canceled.Error(), errInterrupted.Error())
+}
+
+func (s stopped) Unwrap() error { return s.error }
 
 // flagError explains a mistake in the flags, with the nearest flag there is.
 func flagError(cmd *cobra.Command, err error) error {

@@ -7,10 +7,12 @@ import (
 	"io/fs"
 	"strings"
 
+	"farshore/agent"
 	"farshore/agent/config"
 	"farshore/agent/vault"
 	"farshore/crypto/seal"
 	"farshore/providers"
+	"farshore/providers/s3/s3client"
 )
 
 // storeCodes are the codes of a store's failures.
@@ -47,8 +49,16 @@ func codesOf(err error) (exit int, code string) {
 	switch {
 	case errors.As(err, &problems), errors.As(err, &none):
 		return exitUsage, codeConfig
+	case errors.Is(err, agent.ErrRecipients):
+		return exitUsage, codeConfig
 	case errors.As(err, &damage), errors.Is(err, seal.ErrDamaged):
 		return exitDamage, codeDamage
+	case errors.Is(err, vault.ErrForeignCommit), errors.Is(err, vault.ErrRolledBack):
+		return exitDamage, "chain"
+	case errors.Is(err, agent.ErrLocked):
+		return exitFailed, "busy"
+	case errors.Is(err, s3client.ErrCredentials):
+		return exitFailed, storeCodes[providers.Unauthenticated]
 	case errors.Is(err, vault.ErrLocked), errors.Is(err, seal.ErrWrongKey):
 		return exitFailed, "locked"
 	case errors.As(err, &noVault):
@@ -71,6 +81,16 @@ func hint(err error) string {
 	switch {
 	case errors.As(err, &none):
 		return "name one with --config FILE, or make one with `farshore init`; to read a vault, --vault URL and --identity FILE are enough"
+	case errors.Is(err, agent.ErrRecipients):
+		return "compare with the recovery kit before you change anything: whoever the statement names can read what is stored from now on. If the owner changed the recipients, put them into `recipients:` of the configuration"
+	case errors.Is(err, vault.ErrForeignCommit):
+		return "two machines with the same agent's key, or somebody who has it: stop both, look at `farshore snapshots`, and if the key may be stolen have the owner revoke it. Nothing was written"
+	case errors.Is(err, vault.ErrRolledBack):
+		return "commits that were there are gone or replaced: run `farshore verify`, ask the provider for deleted versions, and do not remove the local state, which remembers what was there"
+	case errors.Is(err, agent.ErrLocked):
+		return "wait until it has ended, or interrupt it: it commits what is whole, and the next run goes on from there"
+	case errors.Is(err, s3client.ErrCredentials):
+		return storeHints[providers.Unauthenticated]
 	case errors.As(err, &noVault):
 		return "compare the address with the vault's in RECOVERY.md; `farshore init` makes a new vault"
 	case errors.Is(err, vault.ErrLocked), errors.Is(err, seal.ErrWrongKey):

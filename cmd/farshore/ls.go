@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -66,7 +67,15 @@ func (i lsItem) text(p *printer) {
 	if i.Reason != "" {
 		state = "  (" + i.State + ": " + i.Reason + ")"
 	}
-	p.line("%12s  %-20s  %s%s", formatCount(i.Size), fmt.Sprintf("%.20s", i.Modified), printable(i.path), state)
+	p.line("%12s  %-20s  %s%s", formatCount(i.Size), toTheSecond(i.Modified), printable(i.path), state)
+}
+
+// toTheSecond shortens a time for people; whatever it is else stays as it is, but for its length.
+func toTheSecond(text string) string {
+	if t, err := time.Parse(time.RFC3339Nano, text); err == nil {
+		return t.UTC().Format(time.RFC3339)
+	}
+	return fmt.Sprintf("%.20s", printable(text))
 }
 
 // lsResult is what ls says behind the items.

@@ -5,11 +5,13 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"farshore/agent"
 	"farshore/agent/config"
 	"farshore/agent/source"
+	"farshore/agent/source/bucket"
 	"farshore/agent/vault"
 )
 
@@ -59,7 +61,7 @@ func interrupted(ctx context.Context, failed []error) []error {
 	if ctx.Err() == nil {
 		return failed
 	}
-	return append(failed, fmt.Errorf("interrupted before the end: %w", ctx.Err()))
+	return append(failed, fmt.Errorf("the pass did not reach its end: %w", ctx.Err()))
 }
 
 // worst returns the failures as one, with the exit code of the gravest: damage, then a failure, then incompleteness.
@@ -101,7 +103,25 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *confi
 	if sum == nil {
 		return passResult{}, err
 	}
-	return passOf(s.Name, sum), err
+	r := passOf(s.Name, sum)
+	if b, ok := src.(*bucket.Source); ok {
+		r.Notices = append(r.Notices, notesOf(b.Notes())...)
+	}
+	return r, err
+}
+
+// notesOf says what a bucket's pass saw and no record has.
+func notesOf(n bucket.Notes) []string {
+	var out []string
+	add := func(count int64, text string) {
+		if count > 0 {
+			out = append(out, plural(count, "object")+": "+text)
+		}
+	}
+	add(n.TagsDenied, "tags could not be read, and are not stored: the credential lacks s3:GetObjectTagging")
+	add(n.MetadataMissing, "the store says that it has metadata that it can't send")
+	add(n.Misnamed, "the listing shows a name that may not be the object's own: this store does not encode control characters")
+	return out
 }
 
 // passOf turns a summary into a result.
@@ -172,20 +192,27 @@ func (e *env) planOne(ctx context.Context, c *config.Config, s config.Source, sr
 		Source: s.Name, Complete: true, Listed: est.Listed, Excluded: est.Excluded, New: est.New, Changed: est.Changed, Deleted: est.Deleted,
 		ReadBytes: est.ReadBytes, Seconds: time.Since(begin).Seconds(), Requests: est.Lists + est.Gets, Puts: est.Puts,
 	}
-	r.Costs = costsOf(c.Vault, s.URL, est)
+	r.Costs, r.Unpriced = costsOf(c.Vault, s.URL, est)
 	return r, nil
 }
 
-// costsOf prices an estimate at the source, which bills listing, reading and egress, and at the vault, which bills creating and keeping.
-func costsOf(vaultURL, sourceURL string, est *agent.Estimate) []cost {
-	var out []cost
-	if p, ok := priceOf(sourceURL); ok {
-		out = append(out, costOf(p, demand{Puts: est.Lists, Gets: est.Gets, Egress: est.ReadBytes}))
+// costsOf prices an estimate at the source, which bills listing, reading and egress, and at the vault, which bills creating and keeping. Where the
+// prices are not known, it says of which side.
+func costsOf(vaultURL, sourceURL string, est *agent.Estimate) (costs []cost, unpriced []string) {
+	for _, side := range []struct {
+		name, url string
+		demand    demand
+	}{
+		{"source", sourceURL, demand{Puts: est.Lists, Gets: est.Gets, Egress: est.ReadBytes}},
+		{"vault", vaultURL, demand{Puts: est.Puts, Stored: est.ReadBytes}},
+	} {
+		if p, ok := priceOf(side.url); ok {
+			costs = append(costs, costOf(p, side.demand))
+		} else if !strings.HasPrefix(side.url, "file:") {
+			unpriced = append(unpriced, side.name)
+		}
 	}
-	if p, ok := priceOf(vaultURL); ok {
-		out = append(out, costOf(p, demand{Puts: est.Puts, Stored: est.ReadBytes}))
-	}
-	return out
+	return costs, unpriced
 }
 
 // newestOf opens the newest snapshot of the agent's chain for a source; nil when there is none.

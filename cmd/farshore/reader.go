@@ -4,9 +4,11 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"farshore/agent/record"
 	"farshore/agent/vault"
 )
 
@@ -59,7 +61,7 @@ func (e *env) choose(ctx context.Context, v *vault.Vault, name string, at when) 
 	if best == nil {
 		return nil, noSnapshot(mine, name, at)
 	}
-	e.warnIncomplete(best, at)
+	e.warnIncomplete(best, mine)
 	return best, nil
 }
 
@@ -71,13 +73,14 @@ func (e *env) warnFindings(findings []vault.Finding) {
 
 func (e *env) noSource(v *vault.Vault, name string, names []string) error {
 	if !v.CanOpen() {
-		return fmt.Errorf("the sources' names are sealed: %w", vault.ErrLocked)
+		return fmt.Errorf("the name of source %q is sealed in the vault: %w", name, vault.ErrLocked)
 	}
 	f := usagef("the vault has no source named %q", name)
 	if len(names) == 0 {
 		return f.with("no source's name could be read: is the identity that of this vault? `farshore snapshots` lists the chains")
 	}
-	return f.with("it has %s", strings.Join(names, ", "))
+	slices.Sort(names)
+	return f.with("it has %s", strings.Join(slices.Compact(names), ", "))
 }
 
 // pick returns the newest snapshot of the chains that the point in time allows, or nil.
@@ -97,7 +100,8 @@ func pick(chains []*vault.Chain, name string, at when) (*chosen, error) {
 			continue
 		}
 		if at.Number > 0 && best != nil {
-			return nil, usagef("source %q has several chains with a commit %d", name, at.Number).with("name the chain in place of the source: %s or %s", best.chain.ID, c.ID)
+			return nil, usagef("source %q has several chains with a commit %d", name, at.Number).with("name the chain in place of the source: %s for that of %s, or %s for that of %s",
+				best.chain.ID, record.FormatTime(best.commit.Time), c.ID, record.FormatTime(k.Time))
 		}
 		if best == nil || k.Time.After(best.commit.Time) {
 			best = &chosen{c, k}
@@ -115,15 +119,29 @@ func noSnapshot(chains []*vault.Chain, name string, at when) error {
 }
 
 // warnIncomplete says when what is taken is not complete, and what would be.
-func (e *env) warnIncomplete(c *chosen, at when) {
+func (e *env) warnIncomplete(c *chosen, chains []*vault.Chain) {
 	if c.commit.Complete {
 		return
 	}
 	text := "there is no complete one before it"
-	if k := c.chain.AsOf(c.commit.Time); k != nil {
-		text = fmt.Sprintf("the newest complete one is %d of %s", k.Seq, k.Time.Format(time.RFC3339))
+	if best := newestComplete(chains, c.commit.Time); best != nil {
+		text = fmt.Sprintf("the newest complete one is %d of %s", best.commit.Seq, record.FormatTime(best.commit.Time))
+		if best.chain != c.chain {
+			text += ", in chain " + best.chain.ID
+		}
 	}
-	e.warn("snapshot %d of %s is incomplete: its pass did not reach the end; %s", c.commit.Seq, c.chain.Source.Name, text)
+	e.warn("snapshot %d of %s is incomplete, because its pass did not reach the end: what it did not reach is as it was before; %s", c.commit.Seq, c.chain.Source.Name, text)
+}
+
+// newestComplete returns the newest complete snapshot of the chains that is not later than a time, or nil.
+func newestComplete(chains []*vault.Chain, not time.Time) *chosen {
+	var best *chosen
+	for _, c := range chains {
+		if k := c.AsOf(not); k != nil && (best == nil || k.Time.After(best.commit.Time)) {
+			best = &chosen{c, k}
+		}
+	}
+	return best
 }
 
 // snapshot opens what was chosen.
@@ -157,5 +175,6 @@ func alarming(findings []findingResult) error {
 	if n == 0 {
 		return nil
 	}
-	return damagef("%s of damage or tampering", plural(int64(n), "finding"))
+	return damagef("%s of damage or tampering", plural(int64(n), "finding")).
+		with("`farshore restore` restores all the same what is whole, and lists the rest; look for older versions of damaged or missing objects at the provider")
 }

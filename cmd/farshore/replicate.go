@@ -102,6 +102,8 @@ type passResult struct {
 	Seconds    float64          `json:"seconds"`
 	// Costs are what a dry run estimates, at the source and at the vault.
 	Costs []cost `json:"costs,omitempty"`
+	// Unpriced says of which side, source or vault, the prices are not known.
+	Unpriced []string `json:"unpriced,omitempty"`
 	// Requests and Puts are what a dry run reckons with at the source and at the vault.
 	Requests int64    `json:"source_requests,omitempty"`
 	Puts     int64    `json:"vault_requests,omitempty"`
@@ -125,12 +127,16 @@ func (r replicateResult) text(p *printer) {
 
 // print writes a pass in a few lines.
 func (r *passResult) print(p *printer, dryRun bool) {
+	if !r.Complete && r.Listed == 0 && r.Commits == 0 {
+		p.line("%s: nothing could be listed, and nothing was committed", r.Source)
+		return
+	}
 	p.line("%s: %s listed, %s new, %s changed, %s deleted", r.Source, plural(r.Listed, "item"), formatCount(r.New), formatCount(r.Changed), formatCount(r.Deleted))
 	took := formatDuration(time.Duration(r.Seconds * float64(time.Second)))
 	if dryRun {
 		p.line("  would read %s, with about %s to the source and %s to the vault", formatBytes(r.ReadBytes), plural(r.Requests, "request"), formatCount(r.Puts))
 	} else {
-		p.line("  captured %s in %s; %s new to the vault, in %s; %s", formatBytes(r.ReadBytes), took, formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), plural(int64(r.Commits), "commit"))
+		p.line("  captured %s in %s; %s new to the vault, in %s; %s", formatBytes(r.ReadBytes), took, formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), r.committed())
 	}
 	if r.Excluded > 0 {
 		p.line("  %s excluded by patterns", plural(r.Excluded, "item"))
@@ -142,10 +148,13 @@ func (r *passResult) print(p *printer, dryRun bool) {
 		p.line("  %s unreadable: %s", plural(r.Unreadable[reason], "item"), reason)
 	}
 	for _, x := range r.Examples {
-		p.line("    %s: %s %s", printable(x.path), x.Reason, x.Detail)
+		p.line("    %s: %s", printable(x.path), joined(x.Reason, x.Detail))
 	}
 	for _, c := range r.Costs {
 		p.line("  costs %s", c)
+	}
+	for _, side := range r.Unpriced {
+		p.line("  costs at the %s: its store's prices are not known", side)
 	}
 	for _, n := range r.Notices {
 		p.line("  note: %s", n)
@@ -153,4 +162,15 @@ func (r *passResult) print(p *printer, dryRun bool) {
 	if !r.Complete && !dryRun {
 		p.line("  not complete: the next pass goes on from here")
 	}
+}
+
+// committed says what came of the pass in the vault.
+func (r *passResult) committed() string {
+	switch r.Commits {
+	case 0:
+		return "nothing was committed"
+	case 1:
+		return fmt.Sprintf("snapshot %d", r.Seq)
+	}
+	return fmt.Sprintf("snapshot %d, by %d commits", r.Seq, r.Commits)
 }

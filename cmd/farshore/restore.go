@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"time"
 
@@ -123,12 +124,19 @@ type failedResult struct {
 }
 
 func (r restoreResult) text(p *printer) {
-	verb := "restored"
+	verb, written := "restored", "written"
 	if r.DryRun {
-		verb = "would restore"
+		verb, written = "would restore", "to write"
 	}
 	p.line("%s snapshot %d of %s (%s) to %s in %s", verb, r.Seq, r.Source, r.Time, r.To, formatDuration(time.Duration(r.Seconds*float64(time.Second))))
-	p.line("  %s written (%s), %s equal already, %s replaced, %s different and left", formatCount(r.Restored), formatBytes(r.Bytes), formatCount(r.Equal), formatCount(r.Replaced), formatCount(r.Differing))
+	line := fmt.Sprintf("  %s %s (%s), %s there and equal", plural(r.Restored, "item"), written, formatBytes(r.Bytes), formatCount(r.Equal))
+	if r.Replaced > 0 {
+		line += fmt.Sprintf(", %s of those %s in place of something else", formatCount(r.Replaced), written)
+	}
+	if r.Differing > 0 {
+		line += fmt.Sprintf(", %s different and left", formatCount(r.Differing))
+	}
+	p.line("%s", line)
 	if r.Unreadable > 0 {
 		p.line("  %s could not be read when the snapshot was taken", plural(r.Unreadable, "item"))
 	}

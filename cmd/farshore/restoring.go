@@ -44,16 +44,34 @@ func runRestore(ctx context.Context, e *env, o restoreOptions) (result, error) {
 		})
 		bar.Done()
 		r = restoreOf(o, c, sum)
-		var none *restore.NotFoundError
-		if errors.As(err, &none) {
-			err = usagef("%w", err).with("`farshore ls %s` lists the items; paths are exact", o.source)
+		if err = explained(o, sum, o.access.recovers(v), err); err != nil && sum.Restored.Items+sum.Equal.Items+sum.Differs.Items == 0 {
+			r = restoreResult{} // its numbers would say nothing
 		}
-		return errors.Join(err, done(), verdictOf(sum, err))
+		return errors.Join(err, done(), verdictOf(sum, err, newestComplete([]*vault.Chain{c.chain}, c.commit.Time)))
 	})
 	if r.Source == "" {
 		return nil, err
 	}
 	return r, err
+}
+
+// explained says what errors mean with which a restore could not begin.
+func explained(o restoreOptions, sum *restore.Summary, recovers bool, err error) error {
+	var none *restore.NotFoundError
+	switch {
+	case errors.As(err, &none):
+		return noItem(o.item, o.source)
+	case errors.Is(err, vault.ErrLocked) && recovers:
+		return damagef("no item could be restored: the recovery identity at hand opens none of their packs, which are damaged or were never sealed to it").with(damageHint)
+	case errors.Is(err, vault.ErrLocked) && sum.Restored.Items == 0:
+		return fmt.Errorf("the contents are sealed to the recovery keys: %w", vault.ErrLocked)
+	}
+	return err
+}
+
+// noItem says that a snapshot has no item of a path.
+func noItem(item, source string) error {
+	return usagef("the snapshot has no item %s", printable(item)).with("`farshore ls %s` lists the items; paths are exact, without a leading slash unless the key has one", source)
 }
 
 // openTarget opens what --to names: an s3:// or gs:// URL, or else a directory. done releases it.
@@ -131,18 +149,22 @@ func joined(what, why string) string {
 }
 
 // verdictOf is the failure that a restore without an error still means.
-func verdictOf(s *restore.Summary, err error) error {
+func verdictOf(s *restore.Summary, err error, complete *chosen) error {
 	switch {
 	case err != nil:
 		return nil
 	case s.Damaged.Items > 0:
-		return damagef("%s could not be restored: the vault no longer has them as they were", plural(s.Damaged.Items, "item")).with("`farshore verify` says what is damaged; an earlier snapshot may have the same items")
+		return damagef("%s could not be restored: the vault no longer has them as they were", plural(s.Damaged.Items, "item")).with(damageHint)
 	case s.Differs.Items > 0:
-		return incompletef("%s at the destination differ from the snapshot and were left as they are", plural(s.Differs.Items, "item")).with("--overwrite replaces them")
+		return incompletef("%s of the snapshot not restored: something else has the name at the destination", plural(s.Differs.Items, "item")).with("--overwrite replaces what differs")
 	case s.Incomplete():
 		return incompletef("not every item of the snapshot is at the destination")
 	case !s.Complete:
-		return incompletef("the snapshot is incomplete: its pass did not reach the end")
+		f := incompletef("all is restored that the snapshot has, but it is incomplete: its pass did not reach the end")
+		if complete != nil {
+			return f.with("--at %d restores the newest complete one", complete.commit.Seq)
+		}
+		return f
 	}
 	return nil
 }

@@ -90,8 +90,12 @@ func (r snapshotsResult) text(p *printer) {
 	rows := [][]string{{"SOURCE", "NUMBER", "TIME", "ITEMS", "SIZE", "ADDED", "STATE"}}
 	for _, c := range r.Chains {
 		for _, s := range c.Snapshots {
+			items, size := formatCount(s.Items), formatBytes(s.Bytes)
+			if !s.Complete {
+				items, size = "-", "-" // only a pass that reached the end knows
+			}
 			rows = append(rows, []string{
-				cmp.Or(c.Source, c.Chain), strconv.FormatInt(s.Seq, 10), s.Time, formatCount(s.Items), formatBytes(s.Bytes), formatBytes(s.AddedBytes), s.state(),
+				r.title(c), strconv.FormatInt(s.Seq, 10), s.Time, items, size, formatBytes(s.AddedBytes), s.state(),
 			})
 		}
 	}
@@ -102,11 +106,28 @@ func (r snapshotsResult) text(p *printer) {
 	for _, c := range r.Chains {
 		retired := ""
 		if c.Retired {
-			retired = ", retired"
+			retired = " (retired)"
 		}
-		p.line("head of %s: %s%s", cmp.Or(c.Source, c.Chain), c.Head, retired)
+		p.line("head of %s%s: %s", r.title(c), retired, c.Head)
 	}
 	printFindings(p, r.Findings)
+}
+
+// title is what commands call a chain: its source's name where that is known, and its id where several have the name.
+func (r *snapshotsResult) title(c chainResult) string {
+	same := 0
+	for _, other := range r.Chains {
+		if other.Source == c.Source {
+			same++
+		}
+	}
+	switch {
+	case c.Source == "":
+		return c.Chain
+	case same > 1:
+		return c.Source + " " + c.Chain
+	}
+	return c.Source
 }
 
 // state says in a word or two what a snapshot is good for.
@@ -124,8 +145,15 @@ func (s *snapshotResult) state() string {
 	return "complete"
 }
 
+// maxPrinted bounds how many findings are printed for people; --json has up to a thousand.
+const maxPrinted = 25
+
 func printFindings(p *printer, findings []findingResult) {
-	for _, f := range findings {
+	for i, f := range findings {
+		if i == maxPrinted {
+			p.line("and %s more: --json lists them", plural(int64(len(findings)-i), "finding"))
+			return
+		}
 		p.line("%s: %s: %s", f.Severity, f.Object, f.Text)
 	}
 }
@@ -143,7 +171,11 @@ func runSnapshots(ctx context.Context, e *env, o snapshotsOptions) (result, erro
 		}
 		r.Findings = findingsOf(v.Findings())
 		found := false
+		var names []string
 		for _, c := range chains {
+			if c.Source.Name != "" {
+				names = append(names, c.Source.Name)
+			}
 			if o.source != "" && c.Source.Name != o.source && c.ID != o.source {
 				continue
 			}
@@ -154,14 +186,24 @@ func runSnapshots(ctx context.Context, e *env, o snapshotsOptions) (result, erro
 			}
 		}
 		if o.source != "" && !found {
-			return e.noSource(v, o.source, nil)
+			r = snapshotsResult{}
+			return e.noSource(v, o.source, names)
 		}
+		slices.SortStableFunc(r.Chains, chainResult.before)
 		return alarming(r.Findings)
 	})
 	if r.VaultID == "" {
 		return nil, err
 	}
 	return r, err
+}
+
+// before orders chains by their sources' names, and those of one source by time.
+func (c chainResult) before(d chainResult) int {
+	if n := cmp.Compare(c.Source, d.Source); n != 0 || len(c.Snapshots) == 0 || len(d.Snapshots) == 0 {
+		return n
+	}
+	return cmp.Compare(c.Snapshots[0].Time, d.Snapshots[0].Time)
 }
 
 // chainOf lists a chain's snapshots. Commits without one, as the first and a retiring one may be, are left out.

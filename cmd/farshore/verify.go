@@ -2,6 +2,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -76,10 +77,10 @@ type verifyResult struct {
 
 func (r verifyResult) text(p *printer) {
 	p.line("vault %s", r.VaultID)
-	p.line("  %s (%s) have the bytes that their names promise", plural(r.Objects, "object"), formatBytes(r.Bytes))
-	p.line("  %s have everything that they need", plural(r.Snapshots, "snapshot"))
+	p.line("  %s (%s) read and compared with the hashes in their names", plural(r.Objects, "object"), formatBytes(r.Bytes))
+	p.line("  %s with everything that a restore needs", plural(r.Snapshots, "snapshot"))
 	if r.Rebuilt {
-		p.line("  %s (%s) were rebuilt and have their SHA-256", plural(r.Items, "item"), formatBytes(r.ItemBytes))
+		p.line("  %s (%s) rebuilt, each with its SHA-256", plural(r.Items, "item"), formatBytes(r.ItemBytes))
 	} else {
 		p.line("  no item was rebuilt: that takes a recovery identity")
 	}
@@ -100,6 +101,9 @@ func (r verifyResult) text(p *printer) {
 func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 	var r verifyResult
 	err := e.withVault(ctx, o.access, func(v *vault.Vault) error {
+		if err := e.known(ctx, v, o.source); err != nil {
+			return err
+		}
 		progress := new(verify.Progress)
 		bar := e.follow("verify", func() (int64, int64, int64, int64) {
 			return progress.Objects.Load() + progress.Items.Load(), progress.Bytes.Load(), 0, progress.PlannedBytes.Load()
@@ -110,12 +114,12 @@ func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 		bar.Done()
 		r = verifyOf(res)
 		if err != nil {
-			return fmt.Errorf("not everything was checked: %w", err)
+			err = fmt.Errorf("not everything was checked: %w", err)
 		}
-		if o.source != "" && r.Snapshots == 0 && len(r.Findings) == 0 {
-			return e.noSource(v, o.source, nil)
+		if bad := alarming(r.Findings); bad != nil {
+			return errors.Join(bad, err)
 		}
-		if err := alarming(r.Findings); err != nil {
+		if err != nil {
 			return err
 		}
 		if r.Locked > 0 {
@@ -127,6 +131,27 @@ func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 		return nil, err
 	}
 	return r, err
+}
+
+// known refuses a source, or a chain's id, that the vault does not have. "" is all of them.
+func (e *env) known(ctx context.Context, v *vault.Vault, name string) error {
+	if name == "" {
+		return nil
+	}
+	chains, err := v.Chains(ctx)
+	if err != nil {
+		return err
+	}
+	var names []string
+	for _, c := range chains {
+		if c.ID == name || c.Source.Name == name {
+			return nil
+		}
+		if c.Source.Name != "" {
+			names = append(names, c.Source.Name)
+		}
+	}
+	return e.noSource(v, name, names)
 }
 
 // recovers reports whether an identity at hand is one of the vault's recovery identities.

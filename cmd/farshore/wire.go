@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"strings"
 
+	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
+
 	"farshore/agent/config"
 	"farshore/agent/source"
 	"farshore/agent/source/bucket"
@@ -76,12 +78,11 @@ func openBucketSource(ctx context.Context, s config.Source, l config.Limits) (so
 	if err != nil {
 		return nil, err
 	}
-	filter, err := config.NewFilter(s.Include, s.Exclude)
-	if err != nil {
+	if err := signs(ctx, client); err != nil {
 		return nil, err
 	}
 	src, err := bucket.New(bucket.Options{
-		Client: client, Bucket: at.Bucket, Prefix: at.Prefix, Name: s.Name, Place: at.String(), Accept: filter.Match,
+		Client: client, Bucket: at.Bucket, Prefix: at.Prefix, Name: s.Name, Place: at.String(),
 		Memory: readAhead,
 		Limits: bucket.Limits{RequestsPerSecond: float64(l.Requests), BytesPerSecond: l.Download},
 	})
@@ -89,6 +90,18 @@ func openBucketSource(ctx context.Context, s config.Source, l config.Limits) (so
 		return nil, err
 	}
 	return src, nil
+}
+
+// signs reports whether there are credentials to sign requests with. To find that out at the first request would take as long as a store that does not answer.
+func signs(ctx context.Context, client *awss3.Client) error {
+	c := client.Options().Credentials
+	if c == nil {
+		return nil
+	}
+	if _, err := c.Retrieve(ctx); errors.Is(err, s3client.ErrCredentials) {
+		return err
+	}
+	return nil
 }
 
 // store is an open vault's store.

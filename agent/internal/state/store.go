@@ -183,7 +183,7 @@ func (s *Store) update(op string, durable *pebble.WriteOptions, f func(db *pebbl
 
 // fail names the directory and what was tried.
 func (s *Store) fail(op string, err error) error {
-	return fmt.Errorf("local state %s: %s: %w", s.dir, op, err)
+	return fmt.Errorf("local state in %s: %s: %w", s.dir, op, err)
 }
 
 // failure remembers the first failure after which the index is not to be relied on, in memory and in a file.

@@ -43,8 +43,6 @@ type Options struct {
 	Prefix string
 	// Name and Place are the source's name and its address without secrets, for its records.
 	Name, Place string
-	// Accept says which paths belong to the source; nil: all. It may be called concurrently.
-	Accept func(path string) bool
 
 	// Lists is how many parts of a range with splits are listed at a time. Each keeps up to three pages of 1,000 entries, about 2 MB.
 	// Default 8: a listing is answered in 50 to 150 ms, so that 8 at a time list about 100,000 keys a second, more than is captured.

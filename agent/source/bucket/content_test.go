@@ -147,16 +147,6 @@ func placeholders(t *testing.T, _ string, p place) {
 	}
 }
 
-func TestAccept(t *testing.T) {
-	p := newPlace(t, servers.Fake(t))
-	p.put(t, "p/a", "x")
-	p.put(t, "p/b", "x")
-	s := p.source(t, prefix("p/"), func(o *bucket.Options) { o.Accept = func(path string) bool { return path != "a" } })
-	if got := sourcetest.List(t, s, source.Range{}); len(got) != 1 || got[0].Path != "b" {
-		t.Errorf("listed %v, want b alone", got)
-	}
-}
-
 func TestDeniedByPolicy(t *testing.T) {
 	server := servers.Versity(t)
 	guest, _ := server.Guest()

@@ -180,7 +180,7 @@ func (s *Source) entries(p *page, r source.Range, order *order) (entries []sourc
 		if r.To != "" && path >= r.To {
 			return entries, true, nil
 		}
-		if !fresh || path < r.From || s.o.Accept != nil && !s.o.Accept(path) {
+		if !fresh || path < r.From {
 			continue
 		}
 		if p.bare && strings.ContainsRune(path, utf8.RuneError) {
