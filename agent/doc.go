@@ -8,9 +8,10 @@
 //	restore/   items out of a snapshot into a directory or a bucket
 //	verify/    what is stored against what it should be
 //	config/    the configuration file
-//	internal/state/  the local, disposable cache and its lock; vault uses it to write, and nothing else does
+//	internal/state/  the local, disposable cache and its lock: Open opens it, vault writes with it, and nobody else has it
+//	bench/     benchmarks of the whole path
 //
 // Direction: cmd → agent → {source, chunk, vault}; vault → {pack, record, chunk, internal/state, crypto, providers}. providers and crypto
 // import nothing of agent's, chunk, pack and record never see a store, vault never sees a source, and a cloud's package is named only in
-// cmd. deps_test.go holds this.
+// cmd and in the drivers, sources and targets that are made of it. deps_test.go holds this.
 package agent
