@@ -78,8 +78,8 @@ func BenchmarkPath(b *testing.B) {
 		n, size int
 		content func(i, size int) []byte
 	}{
-		{"random", 64, 4 << 20, func(i, n int) []byte { return noise(uint64(i), n) }},
-		{"text", 64, 4 << 20, func(i, n int) []byte { return words(uint64(i), n) }},
+		{"random", 256, 4 << 20, func(i, n int) []byte { return noise(uint64(i), n) }},
+		{"text", 256, 4 << 20, func(i, n int) []byte { return words(uint64(i), n) }},
 		{"small", 20_000, 0, func(i, _ int) []byte { return mixed(i, 1024+(i*7919)%6144) }},
 	} {
 		b.Run(c.name, func(b *testing.B) {
@@ -92,23 +92,27 @@ func BenchmarkPath(b *testing.B) {
 				return d
 			})
 			second := servers.Versity(b)
+			var used, prim, wall time.Duration
+			var requests int64
 			for b.Loop() {
-				prim := primitives(b, items)
+				prim += primitives(b, items)
 				r := newRig(b, s3Vault(b, second))
 				runtime.GC()
 				c0, t0 := cpu(), time.Now()
-				sum := r.replicate(src)
-				used, wall := cpu()-c0, time.Since(t0)
-				gb := float64(total) / 1e9
-				b.ReportMetric(used.Seconds(), "cpu-s")
-				b.ReportMetric(used.Seconds()/gb, "cpu-s/GB")
-				b.ReportMetric(prim.Seconds()/gb, "prim-cpu-s/GB")
-				b.ReportMetric(used.Seconds()/prim.Seconds(), "x-prim")
-				b.ReportMetric(used.Seconds()/wall.Seconds(), "cpu/wall")
-				b.ReportMetric(float64(total)/1e6/wall.Seconds(), "MB/s")
-				b.ReportMetric(float64(r.bucket.Stats().Requests()), "vault-requests")
-				b.ReportMetric(float64(sum.New), "items")
+				if sum := r.replicate(src); sum.New != int64(c.n) {
+					b.Fatalf("%+v", sum)
+				}
+				used, wall = used+cpu()-c0, wall+time.Since(t0)
+				requests += r.bucket.Stats().Requests()
 			}
+			n := float64(b.N)
+			gb := n * float64(total) / 1e9
+			b.ReportMetric(used.Seconds()/n, "cpu-s")
+			b.ReportMetric(used.Seconds()/gb, "cpu-s/GB")
+			b.ReportMetric(prim.Seconds()/gb, "prim-cpu-s/GB")
+			b.ReportMetric(used.Seconds()/prim.Seconds(), "x-prim")
+			b.ReportMetric(1000*gb/wall.Seconds(), "MB/s")
+			b.ReportMetric(float64(requests)/n, "vault-requests")
 		})
 	}
 }

@@ -112,7 +112,7 @@ func httpClient() *awshttp.BuildableClient {
 		t.Protocols.SetHTTP1(true)
 		t.ForceAttemptHTTP2 = false
 		// The default of 4 KiB costs sixteen times the system calls.
-		t.ReadBufferSize, t.WriteBufferSize = 64<<10, 64<<10
+		t.ReadBufferSize, t.WriteBufferSize = 64<<10, 128<<10
 		// Sealed bytes do not compress, and a source's objects are wanted as they are.
 		t.DisableCompression = true
 	})
