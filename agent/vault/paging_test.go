@@ -218,9 +218,10 @@ func shuffled(t *testing.T, w *Writer, n int) (whole, mixed []byte) {
 	return whole, mixed
 }
 
-// TestManyExtents stores contents of many extents: up to 1,024 stand in the record, more in pages of at most 16,384, which later passes keep.
+// TestManyExtents stores contents of many extents: up to 1,024 stand in the record, more in pages of at most 16,384, which later passes keep. The numbers keep off
+// the bound: the cutting key is random, and the last chunks may be others than planned.
 func TestManyExtents(t *testing.T) {
-	for _, n := range []int{1024, 1026, 16384, 16500, 34000} {
+	for _, n := range []int{1000, 1100, 16384, 16500, 34000} {
 		t.Run(fmt.Sprint(n), func(t *testing.T) {
 			b := newBench(t, tiny)
 			w, end := b.writer()
