@@ -90,6 +90,7 @@ type pass struct {
 	// reading is the context of items under way: it outlives an interruption by a grace.
 	reading     context.Context
 	stopReading context.CancelFunc
+	noGrace     func() bool // takes the grace back where there was no interruption
 	wg          sync.WaitGroup
 	ops         chan *op // in order of paths
 	work        chan *op // those that need a capture
@@ -115,7 +116,7 @@ func newPass(ctx context.Context, w *vault.Writer, src source.Source, o Options)
 	}
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	p.reading, p.stopReading = context.WithCancel(context.WithoutCancel(ctx))
-	context.AfterFunc(ctx, func() { time.AfterFunc(grace, p.stopReading) })
+	p.noGrace = context.AfterFunc(ctx, func() { time.AfterFunc(grace, p.stopReading) })
 	return p
 }
 
@@ -137,6 +138,7 @@ func (p *pass) start() {
 // stop ends listing and captures, and waits for them.
 func (p *pass) stop() {
 	p.cancel()
+	p.noGrace()
 	p.stopReading()
 	for range p.ops { // unblocks the lister
 	}
