@@ -1,10 +1,13 @@
 package agent
 
 import (
+	"context"
+	"io"
 	"sync/atomic"
 	"time"
 
 	"farshore/agent/record"
+	"farshore/agent/source"
 	"farshore/agent/vault"
 )
 
@@ -14,8 +17,10 @@ type Progress struct {
 	Planned, PlannedBytes       atomic.Int64 // items to capture, as far as they were listed, and their bytes
 	New, Changed, Deleted, Gone atomic.Int64
 	Unreadable                  atomic.Int64
-	CapturedBytes               atomic.Int64 // of items whose capture is done
-	items, bytes                atomic.Int64
+	// ReadBytes are the bytes of contents read so far, also of items under way.
+	ReadBytes     atomic.Int64
+	CapturedBytes atomic.Int64 // of items whose capture is done
+	items, bytes  atomic.Int64
 }
 
 // Summary is what came of a pass.
@@ -96,4 +101,33 @@ func (p *pass) summary() *Summary {
 	s.Duration = time.Since(s.Started)
 	s.Notices = p.w.TakeNotices()
 	return s
+}
+
+// counted is a sink that counts what it is given. What a failed attempt read is taken back.
+type counted struct {
+	to source.Sink
+	n  *atomic.Int64
+}
+
+// Part implements source.Sink.
+func (c counted) Part(ctx context.Context, p record.Part, size int64, body io.Reader) (record.Part, error) {
+	r := &countedReader{body, c.n, 0}
+	out, err := c.to.Part(ctx, p, size, r)
+	if err != nil {
+		c.n.Add(-r.read)
+	}
+	return out, err
+}
+
+type countedReader struct {
+	body io.Reader
+	n    *atomic.Int64
+	read int64
+}
+
+func (r *countedReader) Read(p []byte) (int, error) {
+	n, err := r.body.Read(p)
+	r.n.Add(int64(n))
+	r.read += int64(n)
+	return n, err
 }

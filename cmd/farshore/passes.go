@@ -94,7 +94,7 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *confi
 	p := new(agent.Progress)
 	bar := e.follow(s.Name, func() (int64, int64, int64, int64) {
 		done := p.New.Load() + p.Changed.Load() + p.Unchanged.Load() + p.Deleted.Load()
-		return done, p.CapturedBytes.Load(), 0, p.PlannedBytes.Load()
+		return done, p.ReadBytes.Load(), 0, p.PlannedBytes.Load()
 	})
 	defer bar.Done()
 	sum, err := session.Replicate(ctx, src, s.Include, s.Exclude, agent.Options{

@@ -36,7 +36,7 @@ func runRestore(ctx context.Context, e *env, o restoreOptions) (result, error) {
 		}
 		p := new(restore.Progress)
 		bar := e.follow("restore", func() (int64, int64, int64, int64) {
-			return p.Done.Load(), p.DoneBytes.Load(), p.Planned.Load(), p.PlannedBytes.Load()
+			return p.Done.Load(), max(p.DoneBytes.Load(), p.Read.Load()), p.Planned.Load(), p.PlannedBytes.Load()
 		})
 		defer bar.Done()
 		sum, err := restore.Run(ctx, snap, v.NewReader(), target, restore.Options{
