@@ -66,24 +66,6 @@ func (r *Reader) Copy(ctx context.Context, w io.Writer, p *record.Part) error {
 	return nil
 }
 
-// CopyRange writes length bytes from offset of the part's content to w, without checking the SHA-256 of the whole: for resuming a large
-// item whose whole is checked otherwise.
-func (r *Reader) CopyRange(ctx context.Context, w io.Writer, p *record.Part, offset, length int64) error {
-	var at int64
-	return r.vault.eachExtent(ctx, p, func(e record.Extent) error {
-		from, to := max(at, offset), min(at+e.Length, offset+length)
-		start := at
-		at += e.Length
-		if from >= to {
-			return nil
-		}
-		e.Offset += from - start
-		e.Length = to - from
-		_, err := r.extent(ctx, w, e)
-		return err
-	})
-}
-
 // eachExtent calls fn with the part's extents in order, reading pages of extents where it has them.
 func (v *Vault) eachExtent(ctx context.Context, p *record.Part, fn func(record.Extent) error) error {
 	for _, e := range p.Extents {

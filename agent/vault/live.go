@@ -59,17 +59,3 @@ func (v *Vault) SegmentPacks(ctx context.Context, name record.Hash) ([]record.Re
 	}
 	return sr.Header().Packs, nil
 }
-
-// Section returns what a segment refers to, from the list that has its section.
-func (v *Vault) Section(ctx context.Context, s record.LiveSegment) (*record.ListSection, error) {
-	l, err := v.List(ctx, s.List)
-	if err != nil {
-		return nil, err
-	}
-	for i := range l.Sections {
-		if l.Sections[i].Segment == s.Name {
-			return &l.Sections[i], nil
-		}
-	}
-	return nil, &DamageError{record.MetaName(s.List), errors.New("it has no section for segment " + s.Name.String())}
-}

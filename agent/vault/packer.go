@@ -15,7 +15,7 @@ import (
 // maxPackChunks is the most chunks of one pack (docs/format.md, section 4.3). It bounds what waits for a pack to be stored.
 const maxPackChunks = 32768
 
-// packSlots is how many packs there may be at a time, one open and the others on their way: with 32 MiB each they are the largest part of
+// packSlots is how many packs there may be at a time, open ones and those on their way: with 32 MiB each they are the largest part of
 // the agent's memory.
 const packSlots = 3
 

@@ -38,18 +38,14 @@ func (b *pageBuilder) took(frame []byte) {
 	}
 }
 
-// cut compresses what was gathered, in frames of at most the frame size.
+// cut compresses what was gathered, in whole frames.
 func (b *pageBuilder) cut() {
-	for rest := b.frame; len(rest) > 0; {
-		n := min(len(rest), b.size)
-		if n < b.size && len(rest) != len(b.frame) {
-			b.frame = append(b.frame[:0], rest...) // a remainder waits for more
-			return
-		}
-		b.add(rest[:n])
-		rest = rest[n:]
+	rest := b.frame
+	for len(rest) >= b.size {
+		b.add(rest[:b.size])
+		rest = rest[b.size:]
 	}
-	b.frame = b.frame[:0]
+	b.frame = append(b.frame[:0], rest...) // a remainder waits for more
 }
 
 func (b *pageBuilder) add(raw []byte) {
@@ -59,7 +55,7 @@ func (b *pageBuilder) add(raw []byte) {
 	b.raw += int64(len(raw))
 }
 
-// size estimates the stored bytes so far.
+// estimate guesses the stored bytes so far: what waits for its frame counts a quarter.
 func (b *pageBuilder) estimate() int64 { return b.stored + int64(len(b.frame))/4 }
 
 // sealTo writes the page with its header into a new blob.

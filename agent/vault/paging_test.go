@@ -248,7 +248,6 @@ func TestManyExtents(t *testing.T) {
 				b.listsAll(c)
 				end()
 			}
-			b.ranges(c, "mixed", mixed)
 		})
 	}
 }
@@ -296,27 +295,6 @@ func (b *bench) listsAll(c *Commit) {
 				}
 				return nil
 			}))
-		}
-	}
-}
-
-// ranges reads runs of an item's content.
-func (b *bench) ranges(c *Commit, path string, want []byte) {
-	b.t.Helper()
-	ctx, v := context.Background(), b.open()
-	snap, err := v.Snapshot(ctx, c)
-	must(b.t, err)
-	rec, err := snap.Find(ctx, path)
-	must(b.t, err)
-	reader := v.NewReader()
-	rng := rand.New(rand.NewPCG(1, 2))
-	for range 5 {
-		off := rng.IntN(len(want) + 1)
-		n := rng.IntN(len(want) - off + 1)
-		var out bytes.Buffer
-		must(b.t, reader.CopyRange(ctx, &out, &rec.Parts[0], int64(off), int64(n)))
-		if !bytes.Equal(out.Bytes(), want[off:off+n]) {
-			b.t.Errorf("bytes %d to %d of %q are wrong", off, off+n, path)
 		}
 	}
 }

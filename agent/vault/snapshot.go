@@ -46,16 +46,6 @@ func (s *Snapshot) Source() record.Place { return s.root.Source }
 // Filter returns the include and exclude patterns that were in force.
 func (s *Snapshot) Filter() (include, exclude []string) { return s.root.Include, s.root.Exclude }
 
-// Reached reports whether every range was reached by a listing at least once.
-func (s *Snapshot) Reached() bool {
-	for _, r := range s.ranges {
-		if len(r.Segments) == 0 {
-			return false
-		}
-	}
-	return true
-}
-
 // Records yields the records with from ≤ path, and path < to unless to is empty, in order. Deleted items are not among them. After an error
 // it stops.
 func (s *Snapshot) Records(ctx context.Context, from, to string) iter.Seq2[*record.Record, error] {

@@ -61,7 +61,8 @@ func (e *DamageError) Unwrap() error { return e.Err }
 // ErrLocked says that a page needs a key that the reader does not have.
 var ErrLocked = errors.New("no key at hand opens it")
 
-// Cache keeps stored meta objects close by. Its answers are checked against the name by the Vault. Implementations must be safe for concurrent use.
+// Cache keeps stored meta objects close by. It answers only with bytes that have the hash in the name, which it checks itself. Implementations must be safe for
+// concurrent use.
 type Cache interface {
 	Meta(name record.Hash) (stored []byte, found bool, err error)
 	PutMeta(name record.Hash, stored []byte) error
@@ -77,7 +78,6 @@ type Options struct {
 	Identities []age.Identity
 	// Cache may be nil.
 	Cache Cache
-	// AllowEmpty opens a place without any statement; only Create wants that.
 }
 
 // Vault is an open vault. Its methods may be called concurrently.
@@ -139,7 +139,7 @@ type CreateOptions struct {
 	// Recovery and Metadata are age recipients, all of one class; Metadata is the agent's.
 	Recovery []string
 	Metadata string
-	// Agent is the first agent's signing key, AgentName what people call it.
+	// Agent is the first agent's signing key.
 	Agent sign.PublicKey
 	Time  time.Time
 	Note  string

@@ -35,7 +35,7 @@ type Driver struct {
 	client *awss3.Client
 	at     s3client.Location
 	prefix string // empty, or ends with a slash
-	// unconditional is set once the service has refused the condition as not implemented.
+	// unconditional is set once the service has answered that it does not know the condition (501).
 	unconditional atomic.Bool
 }
 
