@@ -14,7 +14,7 @@ import (
 // rooms says what each room of the house may import of the others: the longest prefix of a package's path counts. A room that is not named here does not
 // exist. Test files may import anything.
 var rooms = map[string][]string{
-	"cmd":                        {"agent", "agent/config", "agent/record", "agent/restore", "agent/source", "agent/vault", "agent/verify", "crypto", "providers"},
+	"cmd":                        {"agent", "agent/config", "agent/record", "agent/repo", "agent/restore", "agent/source", "agent/vault", "agent/verify", "crypto", "providers"},
 	"agent":                      {"agent/internal/state", "agent/record", "agent/source", "agent/vault", "crypto/sign", "providers"},
 	"agent/bench":                {},
 	"agent/chunk":                {},
@@ -22,10 +22,11 @@ var rooms = map[string][]string{
 	"agent/record":               {},
 	"agent/config":               {"agent/record", "crypto", "providers/s3/s3client"},
 	"agent/internal/state":       {"agent/record"},
-	"agent/source":               {"agent/record", "agent/source"},
+	"agent/repo":                 {"agent/repo"},
+	"agent/source":               {"agent/record", "agent/repo", "agent/source"},
 	"agent/vault":                {"agent/chunk", "agent/internal/state", "agent/pack", "agent/record", "crypto", "providers"},
-	"agent/verify":               {"agent/record", "agent/vault", "providers"},
-	"agent/restore":              {"agent/record", "agent/restore", "agent/vault"},
+	"agent/verify":               {"agent/record", "agent/repo", "agent/restore/gitrepo", "agent/restore/svnrepo", "agent/vault", "providers"},
+	"agent/restore":              {"agent/record", "agent/repo", "agent/restore", "agent/vault"},
 	"agent/restore/internal/rig": {"agent", "crypto", "providers"}, // for tests only
 	"crypto/digest":              {},
 	"crypto/seal":                {},

@@ -178,8 +178,22 @@ func (j *join) gone(o vault.OldRecord) error {
 		j.pass.countItem(o.Path, o.Record)
 		return j.keep(o)
 	}
+	if l, ok := j.pass.src.(source.Lasting); ok {
+		return j.vanished(o, l.Vanished(o.Record))
+	}
 	j.pass.o.Progress.Deleted.Add(1)
 	return j.send(&op{what: remove, path: o.Path, old: o})
+}
+
+// vanished deals with an old record of a source whose listing is no proof that an item is gone.
+func (j *join) vanished(o vault.OldRecord, u *source.Unreadable) error {
+	if u == nil || o.State == record.Unreadable && o.Reason == u.Reason {
+		j.pass.countItem(o.Path, o.Record)
+		return j.keep(o)
+	}
+	rec := unreadable(u, o.Record)
+	rec.Path, rec.Version, rec.Kind = o.Path, o.Version, o.Kind
+	return j.send(&op{what: lose, path: o.Path, old: o, rec: rec})
 }
 
 // keep hands an unchanged record on where its range is written anew.

@@ -92,6 +92,9 @@ func (p *planner) peek() (*record.Record, error) {
 
 func (p *planner) gone(old *record.Record) {
 	p.cur = nil
+	if _, lasting := p.src.(source.Lasting); lasting {
+		return
+	}
 	if p.match(old.Path) {
 		p.est.Deleted++
 	}

@@ -9,10 +9,12 @@ import (
 	"testing"
 
 	"farshore/agent/record"
+	"farshore/agent/source"
 )
 
 // halting is a sink that stops after some bytes.
 type halting struct {
+	source.Sink
 	after int64
 	seen  func()
 }
@@ -33,7 +35,7 @@ func TestCountedSink(t *testing.T) {
 	for _, c := range []struct{ after, during, end int64 }{{4, 4, 0}, {10, 10, 10}} {
 		var n atomic.Int64
 		var during int64
-		sink := counted{halting{c.after, func() { during = n.Load() }}, &n}
+		sink := counted{halting{after: c.after, seen: func() { during = n.Load() }}, &n}
 		_, err := sink.Part(context.Background(), record.Part{}, -1, strings.NewReader("0123456789"))
 		if (err != nil) != (c.after < 10) || during != c.during || n.Load() != c.end {
 			t.Errorf("after %d: err %v, %d bytes during, %d at the end", c.after, err, during, n.Load())

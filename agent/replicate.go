@@ -101,7 +101,7 @@ type pass struct {
 	ended      int    // spans listed to their end
 	open       bool   // a span was begun and neither ended nor cut
 	next       string // the first path of the open span that was not dealt with
-	failed     bool   // a commit failed
+	failed     bool   // nothing more may be committed
 	listing    error  // what listings failed with
 	sinceBytes int64
 	sinceRecs  int
@@ -157,12 +157,24 @@ type op struct {
 	err   error
 }
 
+// shares reports whether other items may have the step's path: a repository's files lie beside it.
+func (o *op) shares() bool {
+	switch o.what {
+	case keep, remove, lose:
+		return o.old.Kind != record.KindObject
+	case capture:
+		return o.entry.Kind != record.KindObject
+	}
+	return false
+}
+
 type what int
 
 const (
 	begin what = iota // of a span
 	keep
 	remove
+	lose // the item is no longer listed: rec says so
 	capture
 	split
 	end // of a span: err nil means listed to its end
@@ -171,20 +183,52 @@ const (
 // write takes the steps in order until the end or the first failure. Its context is the store's, which an interruption does not end: the
 // lister's does, and the steps come to an end with it.
 func (p *pass) write(ctx context.Context) error {
-	for op := range p.ops {
-		if op.what == capture {
-			if err := p.await(ctx, op); err != nil {
+	var held []*op
+	for o := range p.ops {
+		if o.what == end && o.err != nil {
+			held = nil // the listing broke off, perhaps within that path
+		}
+		if len(held) > 0 && o.path != held[0].path {
+			if err := p.together(ctx, held); err != nil {
+				return err
+			}
+			held = nil
+		}
+		if o.what == capture {
+			if err := p.await(ctx, o); err != nil {
 				return err
 			}
 		}
-		if err := p.step(ctx, op); err != nil {
+		if o.shares() {
+			held = append(held, o)
+			continue
+		}
+		if err := p.step(ctx, o); err != nil {
 			return err
 		}
-		if err := p.commitIfDue(ctx, op); err != nil {
+		if err := p.commitIfDue(ctx, o); err != nil {
 			return err
 		}
 	}
-	return nil
+	return nil // what is held was cut off by an interruption: the next pass takes its path as a whole
+}
+
+// together takes the steps of one path: all of them or, where one can't be taken, none. A snapshot has a repository with what belongs to it.
+func (p *pass) together(ctx context.Context, ops []*op) error {
+	path := ops[0].path
+	for _, o := range ops {
+		if o.err != nil && !errors.Is(o.err, source.ErrGone) {
+			return errors.Join(p.cut(ctx, path), fmt.Errorf("%q: %w", path, o.err))
+		}
+	}
+	next := p.next
+	for _, o := range ops {
+		if err := p.step(ctx, o); err != nil {
+			p.next, p.failed = next, true // half a path must not be committed
+			return err
+		}
+	}
+	return p.commitIfDue(ctx, ops[len(ops)-1])
 }
 
 // await waits for a capture; when it takes long, what is whole before it is committed meanwhile.
@@ -220,6 +264,10 @@ func (p *pass) step(ctx context.Context, op *op) error {
 	case remove:
 		p.sinceRecs++
 		return p.dealtWith(op, p.out.Delete(ctx, op.old.Record))
+	case lose:
+		p.countItem(op.path, op.rec)
+		p.sinceRecs++
+		return p.dealtWith(op, p.out.Put(ctx, op.rec))
 	case split:
 		p.out.Split(op.path)
 	case capture:

@@ -67,18 +67,25 @@ func (p *pass) countItem(path string, r *record.Record) {
 	progress := p.o.Progress
 	progress.items.Add(1)
 	progress.bytes.Add(r.Size())
-	if r.State != record.Unreadable {
-		return
+	switch omitted := r.Attrs[record.AttrOmitted]; {
+	case r.State == record.Unreadable:
+		if r.Last != nil {
+			progress.bytes.Add(r.Last.Size())
+		}
+		p.unread(Unread{path, r.Reason, r.Detail})
+	case omitted != "":
+		p.unread(Unread{path, record.ReasonPartial, omitted})
 	}
-	if r.Last != nil {
-		progress.bytes.Add(r.Last.Size())
-	}
-	progress.Unreadable.Add(1)
+}
+
+// unread counts an item that was not captured, or not all of it.
+func (p *pass) unread(u Unread) {
+	p.o.Progress.Unreadable.Add(1)
 	p.mu.Lock()
 	defer p.mu.Unlock()
-	p.sum.Unreadable[r.Reason]++
+	p.sum.Unreadable[u.Reason]++
 	if len(p.sum.Examples) < maxExamples {
-		p.sum.Examples = append(p.sum.Examples, Unread{path, r.Reason, r.Detail})
+		p.sum.Examples = append(p.sum.Examples, u)
 	}
 }
 
@@ -118,6 +125,14 @@ func (c counted) Part(ctx context.Context, p record.Part, size int64, body io.Re
 	}
 	return out, err
 }
+
+// Lines implements source.Sink.
+func (c counted) Lines(ctx context.Context, p record.Part, data []byte) (record.Part, error) {
+	return c.to.Lines(ctx, p, data)
+}
+
+// Read implements source.Sink.
+func (c counted) Read(ctx context.Context, p *record.Part) ([]byte, error) { return c.to.Read(ctx, p) }
 
 type countedReader struct {
 	body io.Reader

@@ -73,6 +73,7 @@ func checkRecipients(all []string) error {
 var reasons = []string{
 	record.ReasonArchived, record.ReasonDenied, record.ReasonCustomerKey, record.ReasonKMS, record.ReasonChecksum,
 	record.ReasonChanging, record.ReasonTooLarge, record.ReasonBadName, record.ReasonOther,
+	record.ReasonVanished, record.ReasonBroken, record.ReasonUnsupported, record.ReasonPartial,
 }
 
 // Reasons returns the reasons that Source.Accept may hold, a copy.

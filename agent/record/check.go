@@ -63,6 +63,10 @@ func (p *Part) check() error {
 		return errors.New("has no sha256")
 	case len(p.Extents) > 0 && len(p.Pages) > 0:
 		return errors.New("has both extents and pages")
+	case p.places() > 1:
+		return errors.New("has more than one place")
+	case len(p.Inline) > MaxInline:
+		return fmt.Errorf("has %d bytes in place of a page: %d are the most", len(p.Inline), MaxInline)
 	}
 	n, err := p.placed()
 	if err != nil {
@@ -74,24 +78,43 @@ func (p *Part) check() error {
 	return nil
 }
 
-// placed adds up the bytes that extents or pages cover.
+// places counts the kinds of places that the part has.
+func (p *Part) places() (n int) {
+	for _, there := range []bool{len(p.Extents) > 0, len(p.Pages) > 0, p.Inline != "", len(p.Lines) > 0} {
+		if there {
+			n++
+		}
+	}
+	return n
+}
+
+// placed adds up the bytes that the part's place covers.
 func (p *Part) placed() (int64, error) {
-	var n int64
+	n := int64(len(p.Inline))
 	for i := range p.Extents {
 		if err := checkExtent(p.Extents[i].Offset, p.Extents[i].Length); err != nil {
 			return 0, at("extents", atIndex(i, err))
 		}
 		n += p.Extents[i].Length
 	}
-	for i := range p.Pages {
-		g := &p.Pages[i]
+	n, err := paged("pages", p.Pages, n)
+	if err != nil {
+		return 0, err
+	}
+	return paged("lines", p.Lines, n)
+}
+
+// paged adds to n the bytes that the pages cover, which follow one another.
+func paged(what string, pages []PartPage, n int64) (int64, error) {
+	for i := range pages {
+		g := &pages[i]
 		switch {
 		case g.Name.IsZero() || g.Size < 0 || g.Size > maxStored:
-			return 0, at("pages", atIndex(i, errors.New("names no page")))
+			return 0, at(what, atIndex(i, errors.New("names no page")))
 		case g.Offset != n:
-			return 0, at("pages", atIndex(i, fmt.Errorf("begins at %d in place of %d", g.Offset, n)))
+			return 0, at(what, atIndex(i, fmt.Errorf("begins at %d in place of %d", g.Offset, n)))
 		case g.Length < 1 || g.Length > maxInt-n:
-			return 0, at("pages", atIndex(i, fmt.Errorf("covers %d bytes", g.Length)))
+			return 0, at(what, atIndex(i, fmt.Errorf("covers %d bytes", g.Length)))
 		}
 		n += g.Length
 	}

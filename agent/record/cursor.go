@@ -160,7 +160,21 @@ func (c *cursor) hashMember(name string, dst *Hash) {
 	c.expect('"')
 }
 
-func (c *cursor) extentPage() (p ExtentPage) {
+func (c *cursor) partPages(name string) (list []PartPage) {
+	if !c.member(name) {
+		return nil
+	}
+	c.expect('[')
+	for c.ok {
+		list = append(list, c.partPage())
+		if !c.more() {
+			break
+		}
+	}
+	return list
+}
+
+func (c *cursor) partPage() (p PartPage) {
 	c.open()
 	c.hashMember("name", &p.Name)
 	p.Size = c.intMember("size")

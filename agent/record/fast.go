@@ -88,15 +88,9 @@ func (f *fastReader) part(c *cursor, p *Part) {
 			}
 		}
 	}
-	if c.member("pages") {
-		c.expect('[')
-		for c.ok {
-			p.Pages = append(p.Pages, c.extentPage())
-			if !c.more() {
-				break
-			}
-		}
-	}
+	p.Pages = c.partPages("pages")
+	p.Inline = string(c.textMember("inline"))
+	p.Lines = c.partPages("lines")
 	c.close()
 }
 

@@ -26,7 +26,7 @@ func readVector(t testing.TB, name string) []byte {
 }
 
 // folders are those of the vectors that are this package's.
-var folders = []string{"segment", "extents", "root", "table", "keys", "state", "list", "statement", "commit"}
+var folders = []string{"segment", "extents", "lines", "root", "table", "keys", "state", "list", "statement", "commit"}
 
 // vectorFiles lists the vectors that match the pattern in their kind's folder, as names below the vectors' folder.
 func vectorFiles(t testing.TB, pattern string) []string {
@@ -177,6 +177,14 @@ func decodeState(data []byte) (*state, error) {
 	return &state{of, lines}, nil
 }
 
+func decodeLines(data []byte) ([]byte, error) {
+	r, err := ReadLines(bytes.NewReader(data))
+	if err != nil {
+		return nil, err
+	}
+	return io.ReadAll(r)
+}
+
 // codec is a kind of object: bytes to a value, and back.
 type codec struct {
 	decode func([]byte) (any, error)
@@ -218,6 +226,7 @@ func codecs() map[string]codec {
 	return map[string]codec{
 		"segment":   codecOf(decodeSegment, sure((*segment).encode)),
 		"extents":   codecOf(func(b []byte) ([]Extent, error) { return ReadExtents(bytes.NewReader(b)) }, sure(encodeExtents)),
+		"lines":     codecOf(decodeLines, sure(func(b []byte) []byte { return append(AppendLinesHeader(nil), b...) })),
 		"root":      codecOf(DecodeRoot, EncodeRoot),
 		"ranges":    codecOf(DecodeRanges, sure(EncodeRanges)),
 		"table":     codecOf(decodeTable, sure((*table).encode)),

@@ -11,6 +11,7 @@ import (
 const (
 	kindKeys  = "keys"
 	kindState = "state"
+	kindLines = "lines"
 )
 
 // DomainKeys are the secret keys of one deduplication domain.
@@ -120,4 +121,16 @@ func DecodeState(data []byte) (of string, lines [][]byte, err error) {
 		return "", nil, err
 	}
 	return of, lines, nil
+}
+
+// AppendLinesHeader appends the first line of a page of lines. The lines of a part follow as they are.
+func AppendLinesHeader(dst []byte) []byte { return endLine(appendHeader(dst, kindLines)) }
+
+// ReadLines reads the header of a page of lines from r and returns a stream of the lines behind it, which r buffers.
+func ReadLines(r io.Reader) (io.Reader, error) {
+	l := newLineReader(r, kindLines)
+	if err := l.header(noMembers); err != nil {
+		return nil, err
+	}
+	return l.r, nil
 }

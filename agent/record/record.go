@@ -6,7 +6,11 @@ import "strings"
 
 // Kinds of items.
 const (
-	KindObject = "object"
+	KindObject  = "object"
+	KindGit     = "git"
+	KindSVN     = "svn"
+	KindSidecar = "sidecar" // files beside a repository: configuration, hooks
+	KindLFS     = "lfs"     // a repository's large files
 )
 
 // States of a record.
@@ -28,10 +32,37 @@ const (
 	ReasonTooLarge    = "too-large"
 	ReasonBadName     = "bad-name"
 	ReasonOther       = "other"
+	ReasonVanished    = "vanished"    // no longer listed: recorded as such, never as deleted
+	ReasonBroken      = "broken"      // the repository is damaged at the source
+	ReasonUnsupported = "unsupported" // a form of repository that can't be captured; the detail says which and what to do
+	// ReasonPartial counts items that were captured but for what their attribute "omitted" names. It is no reason of a record.
+	ReasonPartial = "partial"
 )
 
-// PartContent is the kind of the part that holds an item's content.
-const PartContent = "content"
+// AttrOmitted is the attribute that says what of an item could not be captured, a line each: "what: why".
+const AttrOmitted = "omitted"
+
+// Kinds of parts (docs/format.md, sections 5.1.3 and 5.1.4).
+const (
+	PartContent = "content" // an item's content
+	PartFile    = "file"    // sidecar: one file
+	PartLFS     = "lfs"     // lfs: one large file, named by its SHA-256
+
+	PartRefs      = "refs"       // git: all refs, as lines
+	PartRefsDelta = "refs-delta" // git: what changed in them since
+	PartTips      = "tips"       // git: object ids that the self-contained pack reaches
+	PartPack      = "pack"       // git: a pack stream
+	PartFsck      = "fsck"       // git: what git fsck said at the source when the self-contained pack was made
+
+	PartDump     = "dump"     // svn: a dump of a run of revisions
+	PartDigests  = "digests"  // svn: a digest of each of these revisions
+	PartRevprops = "revprops" // svn: revision properties that changed later
+	PartLocks    = "locks"    // svn: locks
+	PartState    = "state"    // svn: digests that tell which revision properties changed
+)
+
+// MaxInline is the most bytes of a part that stand in its record.
+const MaxInline = 4096
 
 // Limits of the format (docs/format.md, sections 5 and 6).
 const (
@@ -80,14 +111,14 @@ type Extent struct {
 	Length int64
 }
 
-// ExtentPage names a page of extents and the run of the part that it covers.
-type ExtentPage struct {
+// PartPage names a page of extents, or of lines, and the run of the part that it covers.
+type PartPage struct {
 	Ref
 	Offset int64 `json:"offset"`
 	Length int64 `json:"length"`
 }
 
-// Part is a run of an item's content with its kind and its place in the vault. Extents or Pages, never both; neither when Size is 0.
+// Part is a run of an item's content with its kind and its place in the vault: one of Extents, Pages, Inline and Lines, and none when Size is 0.
 type Part struct {
 	Kind     string
 	Encoding string
@@ -96,7 +127,21 @@ type Part struct {
 	Size     int64
 	SHA256   Hash
 	Extents  []Extent
-	Pages    []ExtentPage
+	Pages    []PartPage // of extents
+	// Inline are the bytes themselves, at most MaxInline. Lines are pages of type lines, for bytes that are lines. Both are for what the agent must
+	// read again: whoever can read the record can read them.
+	Inline string
+	Lines  []PartPage
+}
+
+// Part returns the record's first part of the kind, or nil.
+func (r *Record) Part(kind string) *Part {
+	for i := range r.Parts {
+		if r.Parts[i].Kind == kind {
+			return &r.Parts[i]
+		}
+	}
+	return nil
 }
 
 // Record is what the vault knows of an item at a point in time.
@@ -113,11 +158,12 @@ type Record struct {
 	Last *Record
 }
 
-// Size is the number of content bytes of the record's parts of kind content.
+// Size is the number of bytes of the record's parts that are content: for a repository the packs or dumps, without what only describes them.
 func (r *Record) Size() int64 {
 	var n int64
 	for i := range r.Parts {
-		if r.Parts[i].Kind == PartContent {
+		switch r.Parts[i].Kind {
+		case PartContent, PartFile, PartLFS, PartPack, PartDump:
 			n += r.Parts[i].Size
 		}
 	}

@@ -112,9 +112,9 @@ func TestCheck(t *testing.T) {
 		"length":      func(r *Record) { r.Parts[0].Extents[0].Length = 0 },
 		"offset":      func(r *Record) { r.Parts[0].Extents[0].Offset = -1 },
 		"no extents":  func(r *Record) { r.Parts[0].Extents = nil },
-		"pages too":   func(r *Record) { r.Parts[0].Pages = []ExtentPage{{ref("p", 1), 0, 1}} },
-		"page's name": func(r *Record) { r.Parts[0].Extents, r.Parts[0].Pages = nil, []ExtentPage{{Ref{}, 0, 3145728}} },
-		"page's run":  func(r *Record) { r.Parts[0].Extents, r.Parts[0].Pages = nil, []ExtentPage{{ref("p", 1), 0, -1}} },
+		"pages too":   func(r *Record) { r.Parts[0].Pages = []PartPage{{ref("p", 1), 0, 1}} },
+		"page's name": func(r *Record) { r.Parts[0].Extents, r.Parts[0].Pages = nil, []PartPage{{Ref{}, 0, 3145728}} },
+		"page's run":  func(r *Record) { r.Parts[0].Extents, r.Parts[0].Pages = nil, []PartPage{{ref("p", 1), 0, -1}} },
 	} {
 		r := photo()
 		spoil(r)

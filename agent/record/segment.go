@@ -101,7 +101,15 @@ func appendPart(dst []byte, p *Part, pack func(Hash) int) []byte {
 	if len(p.Pages) > 0 {
 		dst = append(appendKey(dst, "pages"), '[')
 		for i := range p.Pages {
-			dst = appendExtentPage(appendSep(dst), &p.Pages[i])
+			dst = appendPartPage(appendSep(dst), &p.Pages[i])
+		}
+		dst = append(dst, ']')
+	}
+	dst = appendTextMember(dst, "inline", p.Inline)
+	if len(p.Lines) > 0 {
+		dst = append(appendKey(dst, "lines"), '[')
+		for i := range p.Lines {
+			dst = appendPartPage(appendSep(dst), &p.Lines[i])
 		}
 		dst = append(dst, ']')
 	}
@@ -118,7 +126,7 @@ func appendExtent(dst []byte, pack int, off, length int64) []byte {
 	return append(dst, ']')
 }
 
-func appendExtentPage(dst []byte, p *ExtentPage) []byte {
+func appendPartPage(dst []byte, p *PartPage) []byte {
 	dst = appendRefMembers(append(dst, '{'), &p.Ref)
 	dst = appendIntMember(dst, "offset", p.Offset)
 	dst = appendIntMember(dst, "length", p.Length)

@@ -54,7 +54,7 @@ func (m maker) part(packs []Ref) Part {
 	case 0:
 	case 1:
 		for n := 1 + m.IntN(3); n > 0; n-- {
-			page := ExtentPage{Ref{sum(m.text(0)), m.Int64N(maxStored + 1)}, p.Size, 1 + m.Int64N(maxRaw)}
+			page := PartPage{Ref{sum(m.text(0)), m.Int64N(maxStored + 1)}, p.Size, 1 + m.Int64N(maxRaw)}
 			p.Pages = append(p.Pages, page)
 			p.Size += page.Length
 		}

@@ -108,7 +108,11 @@ func (j *jsonReader) part(p *Part, packs []Ref) error {
 		case "extents":
 			return j.array(func() error { return j.extent(&p.Extents, packs) })
 		case "pages":
-			return j.array(func() error { return j.extentPage(&p.Pages) })
+			return j.array(func() error { return j.partPage(&p.Pages) })
+		case "inline":
+			return j.text(&p.Inline)
+		case "lines":
+			return j.array(func() error { return j.partPage(&p.Lines) })
 		}
 		return j.skip()
 	})
@@ -147,8 +151,8 @@ func (j *jsonReader) tuple(dst ...*int64) error {
 	return err
 }
 
-func (j *jsonReader) extentPage(dst *[]ExtentPage) error {
-	var p ExtentPage
+func (j *jsonReader) partPage(dst *[]PartPage) error {
+	var p PartPage
 	seen, err := j.object(func(name string) error {
 		switch name {
 		case "offset":

@@ -54,7 +54,7 @@ func segmentValues() map[string]any {
 		"segment/states.jsonl": &segment{SegmentHeader{Records: 6, Packs: both[:1]}, []*Record{
 			{Path: "k", Kind: KindObject, State: DeleteMarker, Attrs: Attrs{"version-id": "v3"}},
 			{Path: "k", Version: "v1", Kind: KindObject, State: Present, Parts: []Part{{Kind: PartContent, Size: 17180917760, SHA256: sum("large"),
-				Pages: []ExtentPage{{ref("page 1", 131072), 0, 16 << 30}, {ref("page 2", 4096), 16 << 30, 1 << 20}}}}},
+				Pages: []PartPage{{ref("page 1", 131072), 0, 16 << 30}, {ref("page 2", 4096), 16 << 30, 1 << 20}}}}},
 			{Path: "k", Version: "v1", Kind: "sidecar", State: Deleted},
 			{Path: "l", Kind: KindObject, State: Unreadable, Reason: ReasonArchived, Detail: "InvalidObjectState: the object is in GLACIER",
 				Attrs: Attrs{"class": "GLACIER", "size": "12"},
@@ -64,6 +64,21 @@ func segmentValues() map[string]any {
 				{Kind: "refs", Size: 10, SHA256: sum("refs"), Extents: []Extent{{packA(), 12, 10}}},
 				{Kind: "pack", Encoding: "thin", Base: "tip", Attrs: Attrs{"tip": "x"}, Size: 100, SHA256: sum("thin"), Extents: []Extent{{packA(), 22, 60}}},
 			}},
+		}},
+		"segment/repositories.jsonl": &segment{SegmentHeader{Records: 4, Packs: both[:1]}, []*Record{
+			{Path: "team/app.git", Kind: KindGit, State: Present, Attrs: Attrs{"format": "sha1", AttrOmitted: "refs/heads/x: its object is missing\n"}, Parts: []Part{
+				{Kind: PartRefs, Size: 9 << 20, SHA256: sum("refs"), Lines: []PartPage{{ref("l1", 300), 0, 8 << 20}, {ref("l2", 200), 8 << 20, 1 << 20}}},
+				{Kind: PartRefsDelta, Size: 13, SHA256: sum("delta"), Inline: "{\"ref\":\"é\"}\n"},
+				{Kind: PartPack, Attrs: Attrs{"trailer": "t1"}, Size: 10, SHA256: sum("pack"), Extents: []Extent{{packA(), 0, 10}}},
+				{Kind: PartPack, Base: "t1", Attrs: Attrs{"trailer": "t2", "thin": "yes"}, Size: 5, SHA256: sum("thin"), Extents: []Extent{{packA(), 10, 5}}},
+			}},
+			{Path: "team/app.git", Kind: KindLFS, State: Present, Parts: []Part{{Kind: PartLFS, Size: 12, SHA256: sum("large"), Extents: []Extent{{packA(), 15, 12}}}}},
+			{Path: "team/app.git", Kind: KindSidecar, State: Present, Parts: []Part{
+				{Kind: PartFile, Attrs: Attrs{"name": "description", "mode": "644"}, Size: 3, SHA256: sum("abc"), Inline: "\xe9\n\x00"},
+				{Kind: PartFile, Attrs: Attrs{"name": "empty", "mode": "755"}, SHA256: sum("")},
+			}},
+			{Path: "team/svn", Kind: KindSVN, State: Unreadable, Reason: ReasonVanished, Detail: "not listed", Last: &Record{State: Present, Parts: []Part{
+				{Kind: PartDump, Size: 1, SHA256: sum("d"), Extents: []Extent{{packA(), 27, 1}}}}}},
 		}},
 		"extents/plain.jsonl": []Extent{{packA(), 0, 4194304}, {packB(), 1<<30 - 1, 1}, {packA(), 4194304, 1}},
 		"extents/empty.jsonl": []Extent(nil),
@@ -105,6 +120,8 @@ func smallValues() map[string]any {
 		"keys/plain.jsonl":  []DomainKeys{{Domain: half("chain"), ID: id, ChunkName: sum("name key"), Cutting: sum("cutting key")}},
 		"state/plain.jsonl": &state{"refs", [][]byte{[]byte(`{"refs/heads/main":"1234"}`), []byte("[]")}},
 		"state/empty.jsonl": &state{},
+		"lines/plain.jsonl": []byte("{\"format\":\"sha1\"}\n\xff is no text\n\n"),
+		"lines/empty.jsonl": []byte{},
 	}
 }
 

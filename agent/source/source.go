@@ -61,6 +61,25 @@ type Sink interface {
 	// Part stores all of body as one part and returns p with Size, SHA256 and place filled in. An error of body is returned as it is,
 	// and what was read is forgotten. size is a hint of the length, -1 when unknown.
 	Part(ctx context.Context, p record.Part, size int64, body io.Reader) (record.Part, error)
+	// Lines stores data, which is empty or ends with a line feed, where the agent itself can read it again: in the record when it is at most
+	// record.MaxInline bytes, else in pages of lines. It returns p with Size, SHA256 and place filled in.
+	Lines(ctx context.Context, p record.Part, data []byte) (record.Part, error)
+	// Read returns the bytes of a part that Lines stored, in this pass or in an earlier one.
+	Read(ctx context.Context, p *record.Part) ([]byte, error)
+}
+
+// Lasting is a source whose listing is no proof that an item is gone: a repository that is not listed was perhaps renamed, made private, or left out by a
+// listing that was cut short.
+type Lasting interface {
+	// Vanished says how an item is recorded whose last record is given, and which a complete listing does not have: as unreadable, with its last good
+	// record kept. nil keeps the record as it is. It is never recorded as deleted.
+	Vanished(last *record.Record) *Unreadable
+}
+
+// Looker is a source that can be asked what an item is now, to compare it with what the vault has.
+type Looker interface {
+	// Look returns the attributes that a listing gives for the item of that path and kind now. ErrGone: it is not there.
+	Look(ctx context.Context, path, kind string) (record.Attrs, error)
 }
 
 // ErrGone says that an item was listed and is no longer there. It is neither changed nor deleted: the next listing decides.

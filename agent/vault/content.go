@@ -57,6 +57,9 @@ func (r *Reader) Copy(ctx context.Context, w io.Writer, p *record.Part) error {
 		n += m
 		return err
 	}
+	if err := r.vault.writeLines(ctx, &counting{both, &n}, p); err != nil {
+		return err
+	}
 	if err := r.vault.eachExtent(ctx, p, each); err != nil {
 		return err
 	}
@@ -64,6 +67,18 @@ func (r *Reader) Copy(ctx context.Context, w io.Writer, p *record.Part) error {
 		return fmt.Errorf("%d of %d bytes: %w", n, p.Size, ErrContent)
 	}
 	return nil
+}
+
+// counting counts what passes.
+type counting struct {
+	w io.Writer
+	n *int64
+}
+
+func (c *counting) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	*c.n += int64(n)
+	return n, err
 }
 
 // eachExtent calls fn with the part's extents in order, reading pages of extents where it has them.
@@ -87,7 +102,7 @@ func (v *Vault) eachExtent(ctx context.Context, p *record.Part, fn func(record.E
 	return nil
 }
 
-func (v *Vault) extentPage(ctx context.Context, page record.ExtentPage) ([]record.Extent, error) {
+func (v *Vault) extentPage(ctx context.Context, page record.PartPage) ([]record.Extent, error) {
 	r, err := v.page(ctx, page.Name)
 	if err != nil {
 		return nil, err

@@ -113,7 +113,7 @@ func (w *Writer) spill(ctx context.Context, p *record.Part, n int, covered *int6
 	if err != nil {
 		return err
 	}
-	p.Pages = append(p.Pages, record.ExtentPage{Ref: ref, Offset: *covered, Length: length})
+	p.Pages = append(p.Pages, record.PartPage{Ref: ref, Offset: *covered, Length: length})
 	*covered += length
 	p.Extents = append([]record.Extent(nil), p.Extents[n:]...)
 	return nil

@@ -116,6 +116,7 @@ type Pass struct {
 	over    *segmentBuilder // changes, shared by ranges that are not rewritten
 	fresh   *segmentBuilder // a base being written
 	inRange int             // records of over that lie in the current range
+	last    string          // path of the last record written
 	waiting []*pendingSegment
 	overRef *segmentHandle // what ranges refer to over by, until it is closed
 	refs    int            // packs in the public list of the next commit
@@ -216,17 +217,23 @@ func (p *Pass) Delete(ctx context.Context, r *record.Record) error {
 func (p *Pass) Split(key string) { p.splits = append(p.splits, key) }
 
 func (p *Pass) emit(ctx context.Context, r *record.Record) error {
-	b := p.builder()
-	if err := b.add(ctx, r); err != nil {
+	if b := p.builder(); b.full() && r.Path != p.last {
+		// A range has all records of a path or none: it is cut between two paths.
+		if p.inRange > 0 {
+			p.close(ctx, p.last+"\x00")
+		} else {
+			p.closeOver(ctx, p.from)
+		}
+		if err := p.settle(2); err != nil {
+			return err
+		}
+	}
+	if err := p.builder().add(ctx, r); err != nil {
 		return err
 	}
 	p.inRange++
-	if !b.full() {
-		return nil
-	}
-	cut := r.Path + "\x00"
-	p.close(ctx, cut)
-	return p.settle(2)
+	p.last = r.Path
+	return nil
 }
 
 // builder returns the segment that the current span writes to.

@@ -24,7 +24,7 @@ type segmentBuilder struct {
 	records int
 	packs   []record.Ref        // by names that may be temporary
 	index   map[record.Hash]int // positions in packs; a pack may have two names here
-	pages   []record.Ref        // extents pages
+	pages   []record.Ref        // extents pages and pages of lines
 	paged   map[record.Hash]bool
 	behind  []record.Ref // packs that extents pages point to: for the public list, pages have their own positions
 }
@@ -75,6 +75,12 @@ func (b *segmentBuilder) refer(ctx context.Context, r *record.Record) error {
 				return err
 			}
 		}
+		for _, page := range p.Lines {
+			if !b.paged[page.Name] {
+				b.paged[page.Name] = true
+				b.pages = append(b.pages, page.Ref)
+			}
+		}
 	}
 	if r.Last != nil {
 		return b.refer(ctx, r.Last)
@@ -95,7 +101,7 @@ func (b *segmentBuilder) pack(ref record.Ref) {
 }
 
 // referPage adds an extents page, and the packs that it points to, which only reading it tells.
-func (b *segmentBuilder) referPage(ctx context.Context, page record.ExtentPage) error {
+func (b *segmentBuilder) referPage(ctx context.Context, page record.PartPage) error {
 	if b.paged[page.Name] {
 		return nil
 	}

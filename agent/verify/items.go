@@ -221,6 +221,9 @@ func partKey(p *record.Part) (key [16]byte) {
 	for _, e := range p.Pages {
 		h.Write(e.Name[:])
 	}
+	for _, e := range p.Lines {
+		h.Write(e.Name[:])
+	}
 	copy(key[:], h.Sum(nil))
 	return key
 }

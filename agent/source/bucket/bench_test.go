@@ -20,7 +20,10 @@ import (
 )
 
 // discard hashes and forgets, as cheaply as a sink can.
-type discard struct{ buf []byte }
+type discard struct {
+	source.Sink
+	buf []byte
+}
 
 func (d discard) Part(_ context.Context, p record.Part, _ int64, body io.Reader) (record.Part, error) {
 	h := sha256.New()
@@ -48,7 +51,7 @@ func captureAll(b *testing.B, s *bucket.Source, entries []source.Entry, at int) 
 	before := cpu(b)
 	for range at {
 		g.Go(func() error {
-			sink := discard{make([]byte, 256<<10)}
+			sink := discard{buf: make([]byte, 256<<10)}
 			for i := next.Add(1) - 1; i < int64(b.N); i = next.Add(1) - 1 {
 				if _, err := s.Capture(b.Context(), entries[int(i)%len(entries)], nil, sink); err != nil {
 					return err

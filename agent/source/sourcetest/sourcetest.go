@@ -2,6 +2,7 @@
 package sourcetest
 
 import (
+	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -343,6 +344,16 @@ func (s *Sink) Part(_ context.Context, p record.Part, _ int64, body io.Reader) (
 	s.parts = append(s.parts, string(b))
 	p.Size, p.SHA256 = int64(len(b)), sha256.Sum256(b)
 	return p, nil
+}
+
+// Lines implements source.Sink: like Part.
+func (s *Sink) Lines(ctx context.Context, p record.Part, data []byte) (record.Part, error) {
+	return s.Part(ctx, p, int64(len(data)), bytes.NewReader(data))
+}
+
+// Read implements source.Sink. It has nothing to give.
+func (s *Sink) Read(context.Context, *record.Part) ([]byte, error) {
+	return nil, errors.New("this sink does not give back what it took")
 }
 
 // Content returns the bytes of all parts that were read to their end.
