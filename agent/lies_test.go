@@ -258,7 +258,7 @@ func TestSignedLies(t *testing.T) {
 			a, k := l.item("k1"), l.next()
 			e := a.Parts[0].Extents[0]
 			ref := l.seal(k, record.AppendExtent(record.AppendExtentsHeader(nil, l.last.Packs), 0, e.Offset, e.Length-1))
-			a.Parts[0].Extents, a.Parts[0].Pages = nil, []record.ExtentPage{{Ref: ref, Length: e.Length}}
+			a.Parts[0].Extents, a.Parts[0].Pages = nil, []record.PartPage{{Ref: ref, Length: e.Length}}
 			raw := record.AppendRecord(record.AppendSegmentHeader(nil, &record.SegmentHeader{Records: 1, Packs: l.last.Packs}), a, func(record.Hash) int { return 0 })
 			l.withSegments(k, record.Stacked{Ref: l.seal(k, raw), Records: 1, Base: true})
 		}, "", "cover"},

@@ -50,7 +50,9 @@ func (w *Writer) Lines(ctx context.Context, p record.Part, data []byte) (record.
 }
 
 // Read implements source.Sink.
-func (w *Writer) Read(ctx context.Context, p *record.Part) ([]byte, error) { return w.vault.Lines(ctx, p) }
+func (w *Writer) Read(ctx context.Context, p *record.Part) ([]byte, error) {
+	return w.vault.Lines(ctx, p)
+}
 
 // Lines returns the bytes of a part that is in its record or in pages of lines, and checks them. Whoever can read records can read them; ErrLocked says that
 // no key at hand can, a *DamageError that a page is damaged.
