@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"path"
 	"regexp"
 	"slices"
 	"sort"
@@ -15,6 +16,8 @@ type address struct {
 	form string
 	// query are the parameters that it may have.
 	query []string
+	// user says that a user's name may stand before the host: it is no secret there, and part of the address.
+	user bool
 }
 
 var s3Query = []string{"endpoint", "path_style", "profile", "region"}
@@ -22,15 +25,41 @@ var s3Query = []string{"endpoint", "path_style", "profile", "region"}
 // vaults are the schemes of vaults; sources those of sources.
 var (
 	vaults = map[string]address{
-		"file":   {"file:///directory", nil},
-		"s3":     {"s3://bucket/prefix?endpoint=&region=&profile=&path_style=", s3Query},
-		"gs":     {"gs://bucket/prefix", []string{"endpoint"}},
-		"rclone": {"rclone:REMOTE:PATH", nil},
+		"file":   {form: "file:///directory"},
+		"s3":     {form: "s3://bucket/prefix?endpoint=&region=&profile=&path_style=", query: s3Query},
+		"gs":     {form: "gs://bucket/prefix", query: []string{"endpoint"}},
+		"rclone": {form: "rclone:REMOTE:PATH"},
 	}
 	sources = map[string]address{
-		"s3": {"s3://bucket/prefix?endpoint=&region=&profile=&path_style=", s3Query},
+		"s3":        {form: "s3://bucket/prefix?endpoint=&region=&profile=&path_style=", query: s3Query},
+		"git+file":  {form: "git+file:///directory?match=*.git&reflogs=&lfs=", query: []string{"match", "reflogs", "lfs"}},
+		"git+https": {form: "git+https://host/path?forge=&api=&lfs=", query: httpQuery},
+		"git+http":  {form: "git+http://host/path?forge=&api=&lfs=", query: httpQuery},
+		"git+ssh":   {form: "git+ssh://user@host/path", user: true},
+		"git":       {form: "git://host/path"},
+		"svn+file":  {form: "svn+file:///directory?match=*", query: []string{"match"}},
+		"svn":       {form: "svn://host/path"},
+		"svn+https": {form: "svn+https://host/path"},
+		"svn+http":  {form: "svn+http://host/path"},
+		"svn+ssh":   {form: "svn+ssh://user@host/path", user: true},
 	}
 )
+
+// httpQuery are the parameters of a git server's address. With forge the path is an owner's, and all its repositories are meant.
+var httpQuery = []string{"forge", "api", "lfs"}
+
+// forges are the values of the parameter forge.
+var forges = []string{"github", "gitlab", "gitea", "forgejo"}
+
+// RepositoryKind is the kind of repositories that the source's address names: "git", "svn", or "" where it names something else.
+func (s *Source) RepositoryKind() string {
+	scheme, _, _ := strings.Cut(s.URL, ":")
+	kind, _, _ := strings.Cut(scheme, "+")
+	if _, known := sources[scheme]; known && (kind == "git" || kind == "svn") {
+		return kind
+	}
+	return ""
+}
 
 // checkVault accepts a vault's URL.
 func checkVault(s string) error { return checkAddress(s, vaults) }
@@ -74,13 +103,15 @@ func forms(known map[string]address) string {
 
 // checkURL checks the parts of a URL.
 func checkURL(u *url.URL, form address) error {
+	local := u.Scheme == "file" || strings.HasSuffix(u.Scheme, "+file")
+	_, password := u.User.Password()
 	switch {
-	case u.User != nil:
-		return errors.New("it holds a user name or password: credentials come from the cloud's own profile or environment")
-	case u.Scheme == "file" && (u.Host != "" || !strings.HasPrefix(u.Path, "/")):
-		return errors.New("the directory must be absolute: write file:///directory")
-	case u.Scheme != "file" && (u.Host == "" || u.Opaque != ""):
-		return errors.New("the bucket is missing: write " + form.form)
+	case u.User != nil && (!form.user || password):
+		return errors.New("it holds a user name or password: " + whereSecrets(u.Scheme))
+	case local && (u.Host != "" || !strings.HasPrefix(u.Path, "/")):
+		return errors.New("the directory must be absolute: write " + form.form)
+	case !local && (u.Host == "" || u.Opaque != ""):
+		return errors.New("the " + firstWord(u.Scheme) + " is missing: write " + form.form)
 	case u.Fragment != "" || strings.HasSuffix(u.String(), "#"):
 		return errors.New("it has a #: write %23 where a # belongs to the name")
 	}
@@ -89,6 +120,25 @@ func checkURL(u *url.URL, form address) error {
 		return errors.New("the part behind the ? can't be read: write " + form.form)
 	}
 	return checkQuery(values, form)
+}
+
+// whereSecrets says where a store's or server's credentials come from.
+func whereSecrets(scheme string) string {
+	if strings.HasSuffix(scheme, "+ssh") {
+		return "ssh has its own keys and configuration"
+	}
+	if firstWord(scheme) == "host" {
+		return "write username and password_file beside the url"
+	}
+	return "credentials come from the cloud's own profile or environment"
+}
+
+// firstWord is what stands first behind the slashes of an address.
+func firstWord(scheme string) string {
+	if _, known := sources[scheme]; known && scheme != "s3" {
+		return "host"
+	}
+	return "bucket"
 }
 
 // checkQuery accepts the known parameters, each once, and an endpoint without credentials.
@@ -107,16 +157,47 @@ func checkQuery(values url.Values, form address) error {
 			return fmt.Errorf("its parameter %q stands there %d times", name, len(values[name]))
 		}
 	}
-	endpoint := values.Get("endpoint")
-	if endpoint == "" {
+	if err := checkChoices(values); err != nil {
+		return err
+	}
+	for _, name := range []string{"endpoint", "api"} {
+		if err := checkEndpoint(name, values.Get(name)); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkEndpoint accepts a URL without credentials.
+func checkEndpoint(name, text string) error {
+	if text == "" {
 		return nil
 	}
-	u, err := url.Parse(endpoint)
+	u, err := url.Parse(text)
 	switch {
 	case err != nil || (u.Scheme != "http" && u.Scheme != "https") || u.Hostname() == "":
-		return errors.New("its endpoint must be a URL like https://host:9000")
+		return fmt.Errorf("its %s must be a URL like https://host:9000", name)
 	case u.User != nil:
-		return errors.New("its endpoint holds a user name or password: credentials come from the cloud's own profile or environment")
+		return fmt.Errorf("its %s holds a user name or password: credentials have no place there", name)
+	}
+	return nil
+}
+
+// checkChoices accepts the values of parameters that have few.
+func checkChoices(values url.Values) error {
+	for _, choice := range []struct {
+		name string
+		of   []string
+	}{{"forge", forges}, {"lfs", []string{"auto", "off"}}, {"reflogs", []string{"true", "false"}}} {
+		if v := values.Get(choice.name); v != "" && !slices.Contains(choice.of, v) {
+			return fmt.Errorf("its parameter %s is %q: it must be one of %s", choice.name, v, strings.Join(choice.of, ", "))
+		}
+	}
+	if values.Get("api") != "" && values.Get("forge") == "" {
+		return errors.New("its parameter api needs forge beside it: " + strings.Join(forges, ", "))
+	}
+	if _, err := path.Match(values.Get("match"), ""); err != nil {
+		return errors.New("its parameter match is no pattern: write * for any name, as in *.git")
 	}
 	return nil
 }

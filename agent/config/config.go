@@ -67,6 +67,11 @@ type Source struct {
 	Include, Exclude []string
 	// Accept are the reasons for which items may be unreadable without making a pass incomplete (docs/format.md, section 5.1.2).
 	Accept []string
+	// Repositories are paths below the address, where that is a server's: without them it is one repository, or all of a forge's owner.
+	Repositories []string
+	// Username and PasswordFile are the credential for a server of repositories. The file holds a password or token in its first line, and is read anew
+	// when it is needed. A relative path is seen from the configuration's directory.
+	Username, PasswordFile string
 	// Limits hold for this source, within the common ones.
 	Limits Limits
 }
@@ -79,6 +84,14 @@ func (c *Config) Source(name string) *Source {
 		}
 	}
 	return nil
+}
+
+// PasswordPath is the path of the source's password file, "" for none.
+func (c *Config) PasswordPath(s *Source) string {
+	if s.PasswordFile == "" {
+		return ""
+	}
+	return below(filepath.Dir(c.Path), s.PasswordFile, "")
 }
 
 // Check reports all that is wrong with the source, one line each.
@@ -100,6 +113,11 @@ func (s *Source) Check() error {
 	for _, r := range s.Accept {
 		note("accept", checkReason(r))
 	}
+	for _, r := range s.Repositories {
+		note("repositories", checkRepository(r))
+	}
+	note("username", s.checkCredential())
+	note("repositories", s.checkRepositories())
 	return errors.Join(all...)
 }
 

@@ -34,6 +34,7 @@ func SetSource(path, name string, change func(*Source) error) error {
 		}
 		now := *old
 		now.Include, now.Exclude, now.Accept = slices.Clone(old.Include), slices.Clone(old.Exclude), slices.Clone(old.Accept)
+		now.Repositories = slices.Clone(old.Repositories)
 		if err := change(&now); err != nil {
 			return err
 		}
@@ -132,6 +133,7 @@ func normal(c *Config) Config {
 	out.Sources = nil
 	for _, s := range c.Sources {
 		s.Include, s.Exclude, s.Accept = orNil(s.Include), orNil(s.Exclude), orNil(s.Accept)
+		s.Repositories = orNil(s.Repositories)
 		out.Sources = append(out.Sources, s)
 	}
 	return out

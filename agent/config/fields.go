@@ -1,6 +1,9 @@
 package config
 
 import (
+	"errors"
+	"strings"
+
 	"go.yaml.in/yaml/v3"
 )
 
@@ -68,7 +71,13 @@ func (p *parser) sources(n *yaml.Node, c *Config) {
 	for _, item := range n.Content {
 		var s Source
 		nameLine := item.Line
+		before := len(p.problems.List)
 		p.mapping(item, "a source", p.sourceFields(&s, &nameLine))
+		if len(p.problems.List) == before {
+			if err := errors.Join(s.checkCredential(), s.checkRepositories()); err != nil {
+				p.add(nameLine, item.Column, "source %s: %s", s.Name, strings.ReplaceAll(err.Error(), "\n", "; "))
+			}
+		}
 		if first, again := lines[s.Name]; again && s.Name != "" {
 			p.add(nameLine, item.Column, "a source named %q is in line %d already: names must differ", s.Name, first)
 		}
@@ -85,6 +94,9 @@ func (p *parser) sourceFields(s *Source, nameLine *int) []field {
 		{"include", false, p.list("include", &s.Include, checkPattern)},
 		{"exclude", false, p.list("exclude", &s.Exclude, checkPattern)},
 		{"accept", false, p.list("accept", &s.Accept, checkReason)},
+		{"repositories", false, p.list("repositories", &s.Repositories, checkRepository)},
+		{"username", false, p.text("username", &s.Username, checkUsername)},
+		{"password_file", false, p.text("password_file", &s.PasswordFile, checkDirectory)},
 		{"limits", false, p.limits("limits", &s.Limits)},
 	}
 }

@@ -44,6 +44,9 @@ func TestExample(t *testing.T) {
 			Accept: []string{"archived"}, Limits: Limits{Upload: 10 << 20, Download: 10 << 20, Requests: 50},
 		}, {
 			Name: "logs", URL: "s3://example-logs/2026/?endpoint=https://storage.example.net:9000&path_style=true",
+		}, {
+			Name: "code", URL: "git+https://git.example.net/team", Repositories: []string{"app.git", "tools/deploy.git"},
+			Username: "reader", PasswordFile: "keys/code.token", Accept: []string{"vanished"},
 		}},
 	}
 	if !reflect.DeepEqual(got, want) {

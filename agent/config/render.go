@@ -9,7 +9,7 @@ import (
 )
 
 // sourceKeys are a source's keys in the order in which farshore writes them.
-var sourceKeys = []string{"name", "url", "include", "exclude", "accept", "limits"}
+var sourceKeys = []string{"name", "url", "include", "exclude", "accept", "repositories", "username", "password_file", "limits"}
 
 // renderSource writes a source as an entry of a list whose dash stands behind indent spaces.
 func renderSource(s Source, indent int) string {
@@ -37,6 +37,12 @@ func has(s Source, key string) bool {
 		return len(s.Exclude) > 0
 	case "accept":
 		return len(s.Accept) > 0
+	case "repositories":
+		return len(s.Repositories) > 0
+	case "username":
+		return s.Username != ""
+	case "password_file":
+		return s.PasswordFile != ""
 	case "limits":
 		return s.Limits != Limits{}
 	}
@@ -59,6 +65,12 @@ func renderKey(s Source, key string, indent int, oldKey, old *yaml.Node) string 
 		return head + renderList(s.Exclude, indent, comment, old)
 	case "accept":
 		return head + renderList(s.Accept, indent, comment, old)
+	case "repositories":
+		return head + renderList(s.Repositories, indent, comment, old)
+	case "username":
+		return head + " " + scalar(s.Username) + comment
+	case "password_file":
+		return head + " " + scalar(s.PasswordFile) + comment
 	}
 	return head + renderLimits(s.Limits, indent, comment, old)
 }

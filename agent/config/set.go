@@ -20,6 +20,9 @@ func (f *file) set(old *Source, now Source) error {
 	note("include", !slices.Equal(was.Include, now.Include))
 	note("exclude", !slices.Equal(was.Exclude, now.Exclude))
 	note("accept", !slices.Equal(was.Accept, now.Accept))
+	note("repositories", !slices.Equal(was.Repositories, now.Repositories))
+	note("username", was.Username != now.Username)
+	note("password_file", was.PasswordFile != now.PasswordFile)
 	note("limits", was.Limits != now.Limits)
 	for _, key := range changed {
 		if err := f.setKey(now, key); err != nil {

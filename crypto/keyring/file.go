@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 
 	"golang.org/x/sys/unix"
 )
@@ -79,6 +80,24 @@ func read(path string) ([]byte, error) {
 		return nil, fmt.Errorf("%s: more than %d bytes: this is not a key file", path, maxFile)
 	}
 	return content, nil
+}
+
+// ReadPassword returns the first line of a file that holds a password or a token. It refuses a file that others may read, and one that has more than
+// blank lines behind the first.
+func ReadPassword(path string) (string, error) {
+	content, err := read(path)
+	if err != nil {
+		return "", err
+	}
+	first, rest, _ := strings.Cut(string(content), "\n")
+	first = strings.TrimSuffix(first, "\r")
+	switch {
+	case first == "":
+		return "", fmt.Errorf("%s: its first line is empty: it must be the password or token", path)
+	case strings.TrimSpace(rest) != "":
+		return "", fmt.Errorf("%s has more than one line: it must hold the password or token alone", path)
+	}
+	return first, nil
 }
 
 // checkFile looks at the open file, so that it can't be exchanged between look and read.
