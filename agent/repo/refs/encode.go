@@ -1,0 +1,106 @@
+package refs
+
+import (
+	"encoding/base64"
+	"encoding/hex"
+	"slices"
+	"unicode/utf8"
+)
+
+// Encode returns the manifest as lines of JSON, a header first. Equal manifests have equal bytes. What Check refuses is written as it is, and Decode will
+// refuse it.
+func (m *Manifest) Encode() []byte {
+	dst := m.appendHeader(make([]byte, 0, m.encodedSize()))
+	for i := range m.Refs {
+		dst = m.Refs[i].appendLine(dst)
+	}
+	return dst
+}
+
+// encodedSize is a guess at the size that is right where nothing needs escapes.
+func (m *Manifest) encodedSize() int {
+	n := 128 + len(m.Head)
+	for i := range m.Refs {
+		r := &m.Refs[i]
+		n += len(r.Name) + len(r.OID) + len(r.Symref) + 36
+	}
+	return n
+}
+
+func (m *Manifest) appendHeader(dst []byte) []byte {
+	dst = appendMember(append(dst, '{'), "format", m.Format)
+	dst = appendBytes(dst, "head", m.Head)
+	dst = appendMember(dst, "head_oid", m.HeadOID)
+	return append(dst, '}', '\n')
+}
+
+func (r *Ref) appendLine(dst []byte) []byte {
+	dst = appendBytes(append(dst, '{'), "ref", r.Name)
+	dst = appendMember(dst, "oid", r.OID)
+	dst = appendBytes(dst, "symref", r.Symref)
+	return append(dst, '}', '\n')
+}
+
+func appendGone(dst []byte, name string) []byte {
+	dst = appendBytes(append(dst, '{'), "ref", name)
+	return append(dst, `,"gone":true}`+"\n"...)
+}
+
+// appendBytes writes a member whose value is bytes: under its name with 64 behind it, in base64, where they are not UTF-8.
+func appendBytes(dst []byte, name, value string) []byte {
+	if utf8.ValidString(value) {
+		return appendMember(dst, name, value)
+	}
+	dst = append(appendName(dst, name), "64"...)
+	dst = append(dst, '"', ':', '"')
+	dst = base64.StdEncoding.AppendEncode(dst, []byte(value))
+	return append(dst, '"')
+}
+
+// appendMember writes a member unless its value is empty. The value is UTF-8.
+func appendMember(dst []byte, name, value string) []byte {
+	if value == "" {
+		return dst
+	}
+	return appendString(append(appendName(dst, name), '"', ':'), value)
+}
+
+// appendName begins a member; whether a comma is due shows in the last byte.
+func appendName(dst []byte, name string) []byte {
+	dst = slices.Grow(dst, len(name)+2)
+	if dst[len(dst)-1] != '{' {
+		dst = append(dst, ',')
+	}
+	return append(append(dst, '"'), name...)
+}
+
+// appendString writes s in quotes and escapes only what must be.
+func appendString(dst []byte, s string) []byte {
+	dst = append(dst, '"')
+	from := 0
+	for i := range len(s) {
+		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
+			dst = appendEscape(append(dst, s[from:i]...), c)
+			from = i + 1
+		}
+	}
+	return append(append(dst, s[from:]...), '"')
+}
+
+func appendEscape(dst []byte, c byte) []byte {
+	switch c {
+	case '"', '\\':
+		return append(dst, '\\', c)
+	case '\b':
+		return append(dst, '\\', 'b')
+	case '\f':
+		return append(dst, '\\', 'f')
+	case '\n':
+		return append(dst, '\\', 'n')
+	case '\r':
+		return append(dst, '\\', 'r')
+	case '\t':
+		return append(dst, '\\', 't')
+	}
+	return hex.AppendEncode(append(dst, `\u00`...), []byte{c})
+}
