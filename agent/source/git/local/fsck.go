@@ -1,0 +1,114 @@
+package local
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"time"
+
+	"farshore/agent/repo/gitcmd"
+)
+
+// maxFsck bounds the bytes of a baseline.
+const maxFsck = 64 << 10
+
+// Fsck returns what git fsck says of the objects: lines, sorted, without notices; nothing for a sound repository. It checks all objects, also those of
+// alternates, and that everything which the refs of the last Refs reach is there. More than 64 KiB are cut off, and the last line says so: "~ … more lines".
+// Git's configuration can't silence it.
+func (r *Repository) Fsck(ctx context.Context) ([]byte, error) {
+	if err := r.shadowRefs(ctx); err != nil {
+		return nil, err
+	}
+	said, err := r.runFsck(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return baseline(said), nil
+}
+
+// shadowRefs gives the scratch directory refs to all tips, for fsck to begin from.
+func (r *Repository) shadowRefs(ctx context.Context) error {
+	r.mu.Lock()
+	m := r.last
+	r.mu.Unlock()
+	if m == nil {
+		var err error
+		if m, err = r.Refs(ctx); err != nil {
+			return err
+		}
+	}
+	var b bytes.Buffer
+	for i, oid := range m.Tips() {
+		fmt.Fprintf(&b, "%s refs/tips/%08d\n", oid, i)
+	}
+	return os.WriteFile(filepath.Join(r.git.Dir, "packed-refs"), b.Bytes(), 0o600)
+}
+
+// runFsck returns what git fsck prints. Its findings go to both of its outputs, so both are kept.
+func (r *Repository) runFsck(ctx context.Context) ([]byte, error) {
+	args := []string{"fsck", "--full", "--no-dangling", "--no-reflogs", "--no-progress"}
+	cmd := exec.CommandContext(ctx, "git", args...)
+	cmd.Env = append(gitcmd.Environment(), "GIT_DIR="+r.git.Dir, "GIT_OBJECT_DIRECTORY="+r.git.Objects)
+	cmd.Dir = r.git.Dir
+	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
+	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
+	cmd.WaitDelay = 5 * time.Second
+	var out, said limited
+	cmd.Stdout, cmd.Stderr = &out, &said
+	err := cmd.Run()
+	switch {
+	case ctx.Err() != nil:
+		return nil, ctx.Err()
+	case err != nil && (cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 0 || fatal(said.b)):
+		return nil, r.failure(&gitcmd.Error{Args: args, Stderr: string(said.b), Err: err})
+	}
+	return append(out.b, said.b...), nil
+}
+
+// fatal reports whether fsck gave up.
+func fatal(said []byte) bool {
+	return bytes.Contains(append([]byte("\n"), said...), []byte("\nfatal: "))
+}
+
+// baseline sorts what fsck said. A line that begins with white space belongs to the one before it.
+func baseline(said []byte) []byte {
+	var lines []string
+	for line := range strings.Lines(strings.ToValidUTF8(string(said), "?")) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case line == "" || strings.HasPrefix(line, "notice: "):
+		case strings.HasPrefix(line, " ") && len(lines) > 0:
+			lines[len(lines)-1] += " " + strings.TrimSpace(line)
+		default:
+			lines = append(lines, line)
+		}
+	}
+	slices.Sort(lines)
+	var b []byte
+	for i, line := range slices.Compact(lines) {
+		if len(b)+len(line) > maxFsck-100 {
+			return fmt.Appendf(b, "~ %d more lines\n", len(lines)-i)
+		}
+		b = append(append(b, line...), '\n')
+	}
+	return b
+}
+
+// limited keeps the beginning of what is written to it.
+type limited struct{ b []byte }
+
+const maxFsckRead = 16 << 20
+
+// Write keeps p while there is room.
+func (l *limited) Write(p []byte) (int, error) {
+	if len(l.b)+len(p) <= maxFsckRead {
+		l.b = append(l.b, p...)
+	}
+	return len(p), nil
+}
