@@ -16,7 +16,7 @@ import (
 
 // Limits of a sealed file's plaintext (docs/format.md, section 4.1).
 const (
-	// FrameSize is the number of raw bytes of each data frame but the last that writers of version 1 use.
+	// FrameSize is the number of raw bytes of each data frame but the last that writers of version 1 use for objects and pages.
 	FrameSize = 1 << 20
 	// MaxFrame is the number of raw bytes that a data frame has at most.
 	MaxFrame = 16 << 20
@@ -68,7 +68,7 @@ func NewCodec(level ...int) (*Codec, error) {
 	enc, err := zstd.NewWriter(nil,
 		zstd.WithEncoderLevel(zstd.EncoderLevelFromZstd(l)),
 		zstd.WithEncoderConcurrency(procs),
-		zstd.WithWindowSize(FrameSize), // a frame needs nothing from other frames
+		zstd.WithWindowSize(4*FrameSize), // what the largest frames that are written have: they need nothing from other frames
 		zstd.WithLowerEncoderMem(true),
 		zstd.WithEncoderCRC(true),
 		zstd.WithSingleSegment(true)) // so that also frames below 256 bytes state their content size

@@ -157,6 +157,9 @@ type lru[K comparable, V any] struct {
 	n     int
 	order *list.List
 	items map[K]*list.Element
+	// size is what a value counts, of which at most max are held beside the newest; nil: only their number counts.
+	size       func(V) int
+	max, total int
 }
 
 type lruItem[K comparable, V any] struct {
@@ -166,6 +169,12 @@ type lruItem[K comparable, V any] struct {
 
 func newLRU[K comparable, V any](n int) *lru[K, V] {
 	return &lru[K, V]{n: n, order: list.New(), items: map[K]*list.Element{}}
+}
+
+// holding bounds what the values come to as well. It is called before the first put.
+func (l *lru[K, V]) holding(max int, size func(V) int) *lru[K, V] {
+	l.max, l.size = max, size
+	return l
 }
 
 func (l *lru[K, V]) get(k K) (V, bool) {
@@ -180,14 +189,27 @@ func (l *lru[K, V]) get(k K) (V, bool) {
 
 func (l *lru[K, V]) put(k K, v V) {
 	if e, ok := l.items[k]; ok {
+		if l.size != nil {
+			l.total += l.size(v) - l.size(e.Value.(*lruItem[K, V]).value)
+		}
 		e.Value.(*lruItem[K, V]).value = v
 		l.order.MoveToFront(e)
 		return
 	}
 	l.items[k] = l.order.PushFront(&lruItem[K, V]{k, v})
-	if l.order.Len() > l.n {
-		e := l.order.Back()
-		l.order.Remove(e)
-		delete(l.items, e.Value.(*lruItem[K, V]).key)
+	if l.size != nil {
+		l.total += l.size(v)
+	}
+	for l.order.Len() > l.n || l.size != nil && l.total > l.max && l.order.Len() > 1 {
+		l.evict(l.order.Back())
+	}
+}
+
+func (l *lru[K, V]) evict(e *list.Element) {
+	l.order.Remove(e)
+	item := e.Value.(*lruItem[K, V])
+	delete(l.items, item.key)
+	if l.size != nil {
+		l.total -= l.size(item.value)
 	}
 }

@@ -31,16 +31,17 @@ type frameKey struct {
 	index int
 }
 
-// Bounds of a Reader: opened packs, with 128 KiB each, and frames and units of packs of 1 MiB each.
+// Bounds of a Reader: opened packs, with 128 KiB each, frames, and units of packs of 1 MiB each.
 const (
-	readerPacks  = 8
-	readerFrames = 16
-	readerUnits  = 32
+	readerPacks      = 8
+	readerFrames     = 16
+	readerFrameBytes = 20 << 20
+	readerUnits      = 32
 )
 
 // NewReader returns a Reader over the vault's packs. Reading needs a recovery identity.
 func (v *Vault) NewReader() *Reader {
-	return &Reader{vault: v, packs: newLRU[record.Hash, *openPack](readerPacks), frames: newLRU[frameKey, []byte](readerFrames), units: newLRU[unitKey, []byte](readerUnits)}
+	return &Reader{vault: v, packs: newLRU[record.Hash, *openPack](readerPacks), frames: newLRU[frameKey, []byte](readerFrames).holding(readerFrameBytes, func(b []byte) int { return len(b) }), units: newLRU[unitKey, []byte](readerUnits)}
 }
 
 // ErrContent says that an item's bytes, put together from the vault, do not have the SHA-256 of its record.

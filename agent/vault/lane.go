@@ -116,7 +116,7 @@ func (l *lane) full() bool {
 
 // gather appends the chunk to the pack's raw bytes, handing on each frame that is full.
 func (l *lane) gather(chunk []byte) error {
-	size := int(l.p.w.params.FrameSize)
+	size := l.p.w.frameSize
 	for len(chunk) > 0 {
 		if l.frame == nil {
 			l.frame = (*l.p.frames.Get().(*[]byte))[:0]

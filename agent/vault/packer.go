@@ -48,14 +48,21 @@ func newPacker(ctx context.Context, w *Writer) *packer {
 		inFlight: map[[32]byte]record.Extent{}, pending: map[record.Hash]*pendingPack{}, settled: [2]map[record.Hash]record.Ref{{}, {}},
 	}
 	p.ctx, p.fail = context.WithCancelCause(ctx)
-	size := int(w.params.FrameSize)
+	size := w.frameSize
 	p.frames.New = func() any { b := make([]byte, 0, size+size/64); return &b }
 	for i := range p.lanes {
-		l := &lane{p: p, jobs: make(chan *frameJob, 64), inWork: make(chan struct{}, runtime.GOMAXPROCS(0)+1)}
+		l := &lane{p: p, jobs: make(chan *frameJob, 64), inWork: make(chan struct{}, framesInWork(size))}
 		p.lanes[i] = l
 		p.sealed.Go(l.seal)
 	}
 	return p
+}
+
+// framesInWork is how many frames of a lane are compressed or wait for their turn: one more than there are cores keeps these busy, but large frames are counted
+// out, since each takes its size twice.
+func framesInWork(size int) int {
+	const most = 12 << 20
+	return max(2, min(runtime.GOMAXPROCS(0)+1, most/size))
 }
 
 // errClosed is the cause of a packer that was closed.

@@ -76,8 +76,10 @@ func (v *Vault) Lines(ctx context.Context, p *record.Part) ([]byte, error) {
 
 // writeLines writes what the part has inline or in pages of lines.
 func (v *Vault) writeLines(ctx context.Context, w io.Writer, p *record.Part) error {
-	if _, err := io.WriteString(w, p.Inline); err != nil {
-		return err
+	if p.Inline != "" {
+		if _, err := io.WriteString(w, p.Inline); err != nil {
+			return err
+		}
 	}
 	for i := range p.Lines {
 		g := &p.Lines[i]

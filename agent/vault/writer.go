@@ -14,6 +14,7 @@ import (
 
 	"farshore/agent/chunk"
 	"farshore/agent/internal/state"
+	"farshore/agent/pack"
 	"farshore/agent/record"
 	"farshore/crypto/digest"
 	"farshore/crypto/seal"
@@ -42,6 +43,7 @@ type Writer struct {
 	exclude    []string
 	now        func() time.Time
 	params     record.Parameters
+	frameSize  int // raw bytes of a frame of a pack
 	packSealer *seal.Sealer
 	pageSealer *seal.Sealer
 	blocks     blocks
@@ -112,6 +114,11 @@ func (v *Vault) Begin(ctx context.Context, o BeginOptions) (*Writer, error) {
 	return w, nil
 }
 
+// repositoryFrames is how many times the parameter's frame size packs of repositories have. What a history repeats lies megabytes apart: a generated one of 20,000
+// commits compressed to 0.70 of git's own pack in frames of 1 MiB, 0.58 in 2 MiB, 0.45 in 4 MiB and 0.36 in 8 MiB, in ever less time. Memory is what
+// speaks against more.
+const repositoryFrames = 4
+
 // Close stops what is under way. What was not committed does not exist, though a next run adopts its packs.
 func (w *Writer) Close() {
 	if w.packer != nil {
@@ -142,6 +149,10 @@ func (w *Writer) prepare() error {
 	}
 	if !s.SourcesHas(w.source.Name) {
 		return fmt.Errorf("the owner's statement %d does not let this agent's key %s commit for source %q", st.N, w.agent.ID(), w.source.Name)
+	}
+	w.frameSize = int(w.params.FrameSize)
+	if k := w.source.Kind; k == record.KindGit || k == record.KindSVN {
+		w.frameSize = min(w.frameSize*repositoryFrames, pack.MaxFrame)
 	}
 	var err error
 	if w.packSealer, err = seal.NewSealer(recipients(st, record.RoleRecovery)); err != nil {
