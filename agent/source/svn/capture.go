@@ -1,0 +1,264 @@
+package svn
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"strconv"
+	"strings"
+	"time"
+
+	"farshore/agent/record"
+	"farshore/agent/repo/svncmd"
+	"farshore/agent/repo/svndump"
+	"farshore/agent/source"
+)
+
+// capture is one capture of one repository.
+type capture struct {
+	repo  repository
+	entry source.Entry
+	last  *record.Record // nil, or a good one
+	sink  source.Sink
+
+	facts     facts
+	chain     []link
+	stored    svndump.Blocks // of revision properties, as a restore of what is stored would have them
+	unsure    map[int]bool   // blocks of stored that are not known
+	revprops  []record.Part
+	locks     *[]byte // lines; nil when the repository does not tell
+	rewritten string
+	omitted   []string
+}
+
+// run captures the repository; its errors are those of source.Source's Capture.
+func (c *capture) run(ctx context.Context) (*record.Record, error) {
+	rec, err := c.record(ctx)
+	if err != nil && ctx.Err() == nil {
+		err = c.repo.explain(err)
+	}
+	return rec, err
+}
+
+func (c *capture) record(ctx context.Context) (*record.Record, error) {
+	err := c.look(ctx)
+	if err == nil {
+		err = c.resume(ctx)
+	}
+	if err == nil {
+		err = c.extend(ctx)
+	}
+	if err != nil {
+		return nil, err
+	}
+	if len(c.chain) == 0 {
+		return nil, unreadable(record.ReasonBroken, "no revision can be dumped: %s", strings.Join(c.omitted, "; "))
+	}
+	if err := c.properties(ctx); err != nil {
+		return nil, err
+	}
+	return c.assemble(ctx)
+}
+
+// look finds out what is to be captured. Of locks it takes those that were there both before and after the youngest revision was read: so what they lock is there
+// in that revision.
+func (c *capture) look(ctx context.Context) error {
+	var err error
+	if c.facts, err = c.repo.facts(ctx); err != nil {
+		return err
+	}
+	before, ok, err := c.repo.locks(ctx)
+	if err != nil || !ok {
+		return err
+	}
+	if len(before) > 0 {
+		if c.facts, err = c.repo.facts(ctx); err != nil {
+			return err
+		}
+		after, _, err := c.repo.locks(ctx)
+		if err != nil {
+			return err
+		}
+		before = common(before, after)
+	}
+	c.locks = &before
+	return nil
+}
+
+// common returns the lines of a that b has too.
+func common(a, b []byte) []byte {
+	there := map[string]bool{}
+	for line := range strings.Lines(string(b)) {
+		there[line] = true
+	}
+	out := []byte{}
+	for line := range strings.Lines(string(a)) {
+		if there[line] {
+			out = append(out, line...)
+		}
+	}
+	return out
+}
+
+// resume takes up the last record's chain, unless the repository's history is no longer what was captured.
+func (c *capture) resume(ctx context.Context) error {
+	chain := chainOf(c.last)
+	if len(chain) == 0 {
+		return nil
+	}
+	why, err := c.changed(ctx, chain)
+	if err != nil {
+		return err
+	}
+	if why != "" {
+		c.restart(why)
+		return nil
+	}
+	c.chain, c.rewritten = chain, c.last.Attrs[attrRewritten]
+	return c.resumeState(ctx)
+}
+
+// restart begins a new chain.
+func (c *capture) restart(why string) {
+	c.chain, c.stored, c.unsure, c.revprops, c.omitted = nil, nil, nil, nil, nil
+	c.rewritten = time.Now().UTC().Format(time.RFC3339) + ": " + why
+}
+
+// changed says why the repository is not the one that the chain was made of, "" when it is. The last revision is compared; where the repository's files were
+// replaced, also the last one of each dump.
+func (c *capture) changed(ctx context.Context, chain []link) (string, error) {
+	before := c.last.Attrs
+	switch {
+	case before[attrUUID] != c.facts.uuid:
+		return fmt.Sprintf("the repository's id was %s and is %s", before[attrUUID], c.facts.uuid), nil
+	case c.facts.youngest < end(chain):
+		return fmt.Sprintf("the youngest revision was %d and is %d", end(chain), c.facts.youngest), nil
+	}
+	if before[attrInstance] == c.facts.instance {
+		chain = chain[len(chain)-1:]
+	}
+	for i := len(chain) - 1; i >= 0; i-- {
+		same, err := c.same(ctx, chain[i].to, chain[i].digest())
+		if err != nil {
+			return "", err
+		}
+		if !same {
+			return fmt.Sprintf("revision %d is not what it was", chain[i].to), nil
+		}
+	}
+	return "", nil
+}
+
+// same reports whether the revision has the digest.
+func (c *capture) same(ctx context.Context, revision int64, digest string) (bool, error) {
+	s, err := c.repo.dump(ctx, revision, revision)
+	if err != nil {
+		return false, err
+	}
+	defer s.Close()
+	same := false
+	err = svndump.Scan(s, func(r *svndump.Revision) error {
+		same = r.Number == revision && r.Matches(digest)
+		return nil
+	}, nil)
+	return same, err
+}
+
+// errReplaced says that revisions which were dumped again are not what they were.
+var errReplaced = errors.New("revisions are not what they were")
+
+// extend appends the new revisions to the chain.
+func (c *capture) extend(ctx context.Context) error {
+	from := end(c.chain) + 1
+	if from > c.facts.youngest {
+		return nil
+	}
+	to, wrong, err := c.repo.sound(ctx, from, c.facts.youngest)
+	if err != nil {
+		return err
+	}
+	if wrong != "" {
+		c.omit(to+1, wrong)
+	}
+	if to < from {
+		return nil
+	}
+	n := keep(c.chain)
+	err = c.dump(ctx, n, to)
+	if errors.Is(err, errReplaced) {
+		c.restart(err.Error())
+		return c.extend(ctx)
+	}
+	return err
+}
+
+func (c *capture) omit(from int64, why string) {
+	c.omitted = []string{fmt.Sprintf("revisions %d to %d: %s", from, c.facts.youngest, strings.ReplaceAll(why, "\n", "; "))}
+}
+
+// dump stores the revisions that follow the first n links of the chain, up to to, as one link in place of the others. When the dump breaks off, what is before is
+// stored and the rest is omitted.
+func (c *capture) dump(ctx context.Context, n int, to int64) error {
+	d := &dumping{c: c, kept: c.chain[:n:n], old: c.chain[n:], from: end(c.chain[:n]) + 1}
+	err := d.run(ctx, to)
+	var failed *svncmd.Error
+	switch {
+	case !errors.As(err, &failed) || ctx.Err() != nil:
+		return err
+	case d.next > end(c.chain)+1:
+		c.omit(d.next, failed.Error())
+		return d.run(ctx, d.next-1)
+	case n < len(c.chain):
+		return c.dump(ctx, len(c.chain), to) // what was captured before can't be dumped again: it stays as it is
+	}
+	return err
+}
+
+// assemble makes the record of what was stored.
+func (c *capture) assemble(ctx context.Context) (*record.Record, error) {
+	rec := &record.Record{Path: c.entry.Path, Version: c.entry.Version, Kind: record.KindSVN, State: record.Present, Attrs: record.Attrs{}}
+	for _, l := range c.chain {
+		rec.Parts = append(rec.Parts, l.dump, l.digests)
+	}
+	rec.Parts = append(rec.Parts, c.revprops...)
+	if c.stored != nil {
+		if err := c.lines(ctx, rec, record.PartState, c.stored.Encode()); err != nil {
+			return nil, err
+		}
+	}
+	if c.locks != nil {
+		if err := c.lines(ctx, rec, record.PartLocks, *c.locks); err != nil {
+			return nil, err
+		}
+	}
+	c.attrs(rec.Attrs)
+	return rec, nil
+}
+
+func (c *capture) lines(ctx context.Context, rec *record.Record, kind string, data []byte) error {
+	p, err := c.sink.Lines(ctx, record.Part{Kind: kind}, data)
+	rec.Parts = append(rec.Parts, p)
+	return err
+}
+
+func (c *capture) attrs(a record.Attrs) {
+	maps.Copy(a, c.facts.attrs)
+	newest := &c.chain[len(c.chain)-1]
+	a[attrUUID] = c.facts.uuid
+	a[attrYoungest] = strconv.FormatInt(newest.to, 10)
+	a[attrDigest] = newest.digest()
+	a[attrCaptured] = time.Now().UTC().Format(time.RFC3339)
+	for _, k := range []string{attrRevpropsStamp, attrLocksStamp} {
+		if v := c.entry.Attrs[k]; v != "" {
+			a[k] = v
+		}
+	}
+	if c.rewritten != "" {
+		a[attrRewritten] = c.rewritten
+	}
+	if len(c.omitted) > 0 {
+		a[record.AttrOmitted] = strings.Join(c.omitted, "\n")
+	}
+	maps.DeleteFunc(a, func(_, v string) bool { return v == "" })
+}

@@ -1,0 +1,236 @@
+package svn
+
+import (
+	"bufio"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"strconv"
+	"strings"
+
+	"farshore/agent/record"
+	"farshore/agent/repo/svncmd"
+	"farshore/agent/repo/svndump"
+	"farshore/agent/source"
+)
+
+// local is a repository of this machine.
+type local struct {
+	dir  string
+	tool svncmd.Tool
+}
+
+// maxSmall is how many bytes of a repository's small files are read.
+const maxSmall = 4096
+
+// lines reads the first lines of a small file.
+func (l *local) lines(name string) ([]string, error) {
+	f, err := os.Open(filepath.Join(l.dir, name))
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxSmall))
+	return strings.Split(string(b), "\n"), err
+}
+
+func (l *local) facts(context.Context) (facts, error) {
+	f := facts{attrs: record.Attrs{}}
+	if err := l.supported(&f); err != nil {
+		return f, err
+	}
+	current, err := l.lines("db/current")
+	if err != nil {
+		return f, gone(err)
+	}
+	number, _, _ := strings.Cut(current[0], " ")
+	if f.youngest, err = strconv.ParseInt(number, 10, 64); err != nil || f.youngest < 0 {
+		return f, unreadable(record.ReasonBroken, "db/current says %.40q in place of the youngest revision: run svnadmin recover", current[0])
+	}
+	id, err := l.lines("db/uuid")
+	if err != nil {
+		return f, gone(err)
+	}
+	f.uuid = strings.TrimSpace(id[0])
+	if len(id) > 1 {
+		f.instance = strings.TrimSpace(id[1])
+	}
+	f.attrs[attrInstance] = f.instance
+	return f, nil
+}
+
+// supported refuses the back ends whose revisions can't be trusted to be dumped while they are in use.
+func (l *local) supported(f *facts) error {
+	if !isRepository(l.dir) {
+		return source.ErrGone
+	}
+	kind, err := l.lines("db/fs-type")
+	if errors.Is(err, os.ErrNotExist) {
+		kind, err = []string{"bdb"}, nil // Subversion 1.0 had no other
+	}
+	if err != nil {
+		return gone(err)
+	}
+	f.attrs[attrFSType] = strings.TrimSpace(kind[0])
+	if f.attrs[attrFSType] != "fsfs" {
+		return unreadable(record.ReasonUnsupported, "the back end is %s and only fsfs is captured: load a dump of it into a new repository of type fsfs", f.attrs[attrFSType])
+	}
+	format, err := l.lines("db/format")
+	if errors.Is(err, os.ErrNotExist) {
+		format, err = []string{"1"}, nil
+	}
+	if err != nil {
+		return gone(err)
+	}
+	f.attrs[attrFormat] = strings.TrimSpace(format[0])
+	return nil
+}
+
+func (l *local) look(ctx context.Context, kind string) (record.Attrs, error) {
+	if !isRepository(l.dir) {
+		return nil, source.ErrGone
+	}
+	if kind == record.KindSidecar {
+		return sidecarAttrs(l.dir)
+	}
+	// The stamps come first: what is written after them, and read with the facts, makes the next listing differ.
+	revprops, err := folderStamp(filepath.Join(l.dir, "db/revprops"))
+	if err != nil {
+		return nil, gone(err)
+	}
+	locks, err := folderStamp(filepath.Join(l.dir, "db/locks"))
+	if err != nil {
+		return nil, gone(err)
+	}
+	f, err := l.facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return record.Attrs{
+		attrUUID: f.uuid, attrYoungest: strconv.FormatInt(f.youngest, 10), attrRevpropsStamp: revprops, attrLocksStamp: locks,
+	}, nil
+}
+
+func revisions(from, to int64) string { return fmt.Sprintf("-r%d:%d", from, to) }
+
+// sound verifies the revisions. verify may find a fault with the index of many revisions at once, before it looks at the first of them: then halves are verified
+// until it is known which one it is.
+func (l *local) sound(ctx context.Context, from, to int64) (int64, string, error) {
+	n, wrong, err := l.verify(ctx, from, to)
+	if err != nil || wrong == "" || n >= from {
+		return n, wrong, err
+	}
+	good, bad := from-1, to // from to good is sound, good+1 to bad is not
+	for good+1 < bad {
+		middle := good + (bad-good)/2
+		n, said, err := l.verify(ctx, good+1, middle)
+		switch {
+		case err != nil:
+			return n, "", err
+		case said == "":
+			good = middle
+		case n > good:
+			return n, said, nil
+		default:
+			bad, wrong = middle, said
+		}
+	}
+	return good, wrong, nil
+}
+
+// verify returns the last revision of from to to that it could verify, and what it said of the next.
+func (l *local) verify(ctx context.Context, from, to int64) (int64, string, error) {
+	good := from - 1
+	s, err := l.tool.Start(ctx, nil, svncmd.Admin, "verify", l.dir, revisions(from, to))
+	if err != nil {
+		return good, "", err
+	}
+	defer s.Close()
+	lines := bufio.NewScanner(s)
+	for lines.Scan() {
+		var n int64
+		if _, err := fmt.Sscanf(lines.Text(), "* Verified revision %d.", &n); err == nil && n == good+1 {
+			good = n
+		}
+	}
+	err = lines.Err()
+	var failed *svncmd.Error
+	switch {
+	case err == nil:
+		return to, "", nil
+	case errors.As(err, &failed) && !denied(err) && !tooNew(err):
+		return good, failed.Error(), nil
+	}
+	return good, "", err
+}
+
+func (l *local) dump(ctx context.Context, from, to int64) (io.ReadCloser, error) {
+	return l.tool.Start(ctx, nil, svncmd.Admin, "dump", l.dir, "--quiet", "--deltas", "--incremental", revisions(from, to))
+}
+
+func (l *local) revprops(ctx context.Context, from, to int64, each func(int64, []svndump.Property) error) error {
+	s, err := l.tool.Start(ctx, nil, svncmd.Admin, "dump-revprops", l.dir, "--quiet", revisions(from, to))
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	d := svndump.NewReader(s)
+	for {
+		rec, err := d.Next()
+		if err == io.EOF {
+			return nil
+		}
+		if err != nil {
+			return err
+		}
+		n, ok := rec.Revision()
+		if !ok {
+			continue
+		}
+		props, err := rec.Properties()
+		if err == nil {
+			err = each(n, props)
+		}
+		if err != nil {
+			return err
+		}
+	}
+}
+
+func (l *local) locks(ctx context.Context) ([]byte, bool, error) {
+	out, err := l.tool.Output(ctx, svncmd.Admin, "lslocks", l.dir)
+	if err != nil {
+		return nil, false, err
+	}
+	all, err := svncmd.ParseLocks(out)
+	if err != nil {
+		return nil, false, err
+	}
+	lines, err := svncmd.EncodeLocks(all)
+	return lines, true, err
+}
+
+// tooNew says that the repository's format is not known to the programs.
+func tooNew(err error) bool { return svncmd.Coded(err, "E165005", "E160043", "E165000") }
+
+func denied(err error) bool { return svncmd.Coded(err, "E000013") }
+
+// explain makes what is wrong with one repository an unreadable item.
+func (l *local) explain(err error) error {
+	var failed *svncmd.Error
+	var format *svndump.FormatError
+	switch {
+	case !errors.As(err, &failed) && !errors.As(err, &format):
+		return err
+	case !isRepository(l.dir):
+		return source.ErrGone
+	case denied(err):
+		return unreadable(record.ReasonDenied, "%v: let the user that farshore runs as read the repository", err)
+	case tooNew(err):
+		return unreadable(record.ReasonUnsupported, "%v: install a newer version of Subversion on this machine", err)
+	}
+	return unreadable(record.ReasonBroken, "%v: run svnadmin verify there, and restore the revision from a copy", err)
+}

@@ -1,0 +1,151 @@
+package svn
+
+import (
+	"context"
+	"errors"
+	"io"
+	"strconv"
+	"strings"
+
+	"farshore/agent/record"
+	"farshore/agent/repo/svncmd"
+	"farshore/agent/repo/svndump"
+	"farshore/agent/source"
+)
+
+// remote is a repository that a server shows.
+type remote struct {
+	url string
+	o   *Options
+}
+
+// lost says what a server does not show, in the record of each repository that was captured from one.
+const lost = "locks, hooks and configuration; carriage returns in properties; paths that the user may not read, which the server leaves out without a word"
+
+// errHidden says that the server does not tell the properties of each revision.
+var errHidden = errors.New("the server does not show the properties of all revisions")
+
+// start runs a program with a password that was asked for just now.
+func (r *remote) start(ctx context.Context, program string, args ...string) (*svncmd.Stream, error) {
+	t := svncmd.Tool{Username: r.o.Username, SSH: r.o.SSH}
+	if r.o.Password != nil {
+		p, err := r.o.Password(ctx)
+		if err != nil {
+			return nil, err
+		}
+		t.Password = p
+	}
+	return t.Remote(ctx, program, args...)
+}
+
+// maxAnswer bounds what a server says in answer to a small question.
+const maxAnswer = 1 << 24
+
+func (r *remote) output(ctx context.Context, args ...string) ([]byte, error) {
+	s, err := r.start(ctx, svncmd.SVN, args...)
+	if err != nil {
+		return nil, err
+	}
+	defer s.Close()
+	b, err := io.ReadAll(io.LimitReader(s, maxAnswer+1))
+	if err == nil && len(b) > maxAnswer {
+		err = errors.New("svn " + args[0] + ": the server's answer is too long")
+	}
+	return b, err
+}
+
+// facts asks for the root, which fails where it may not be read.
+func (r *remote) facts(ctx context.Context) (facts, error) {
+	out, err := r.output(ctx, "info", "--xml", r.url+"@")
+	if err != nil {
+		return facts{}, r.explain(err)
+	}
+	info, err := svncmd.ParseInfo(out)
+	if err != nil {
+		return facts{}, err
+	}
+	if strings.TrimRight(info.URL, "/") != strings.TrimRight(info.Root, "/") {
+		return facts{}, unreadable(record.ReasonUnsupported, "%s is a folder within the repository %s: name the repository itself", info.URL, info.Root)
+	}
+	attrs := record.Attrs{attrFidelity: "reduced", attrLost: lost}
+	return facts{uuid: info.UUID, youngest: info.Youngest, attrs: attrs}, nil
+}
+
+func (r *remote) look(ctx context.Context, kind string) (record.Attrs, error) {
+	if kind != record.KindSVN {
+		return nil, source.ErrGone
+	}
+	f, err := r.facts(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return record.Attrs{attrUUID: f.uuid, attrYoungest: strconv.FormatInt(f.youngest, 10)}, nil
+}
+
+// sound can't be asked of a server: its dump stops where something is wrong.
+func (r *remote) sound(_ context.Context, _, to int64) (int64, string, error) { return to, "", nil }
+
+func (r *remote) dump(ctx context.Context, from, to int64) (io.ReadCloser, error) {
+	return r.start(ctx, svncmd.RDump, "dump", "--quiet", "--incremental", revisions(from, to), r.url)
+}
+
+// revprops reads the log, which lists all revisions of the root but the first. Unlike the other commands, the one for that takes no @ after the address.
+func (r *remote) revprops(ctx context.Context, from, to int64, each func(int64, []svndump.Property) error) error {
+	if from == 0 {
+		out, err := r.output(ctx, "proplist", "--xml", "--verbose", "--revprop", "-r0", r.url)
+		if err != nil {
+			return err
+		}
+		props, err := svncmd.ParseRevprops(out)
+		if err == nil {
+			err = each(0, properties(props))
+		}
+		if err != nil {
+			return err
+		}
+	}
+	next := max(from, 1)
+	if next > to {
+		return nil
+	}
+	s, err := r.start(ctx, svncmd.SVN, "log", "--xml", "--with-all-revprops", revisions(next, to), r.url+"@")
+	if err != nil {
+		return err
+	}
+	defer s.Close()
+	err = svncmd.ParseLog(s, func(l svncmd.Logged) error {
+		if l.Revision != next {
+			return errHidden
+		}
+		next++
+		return each(l.Revision, properties(l.Props))
+	})
+	if err == nil && next != to+1 {
+		return errHidden
+	}
+	return err
+}
+
+func properties(of map[string]string) []svndump.Property {
+	all := make([]svndump.Property, 0, len(of))
+	for name, value := range of {
+		all = append(all, svndump.Property{Name: name, Value: value})
+	}
+	return all
+}
+
+func (r *remote) locks(context.Context) ([]byte, bool, error) { return nil, false, nil }
+
+// explain tells what is wrong with one repository from a server that can't be reached.
+func (r *remote) explain(err error) error {
+	var format *svndump.FormatError
+	switch {
+	case svncmd.Coded(err, "E170001", "E215004", "E220001", "E220000"):
+		return unreadable(record.ReasonDenied, "%v: the user needs read access to the root of %s", err, r.url)
+	case svncmd.Coded(err, "E210005", "E160013", "E170000"):
+		return source.ErrGone
+	case svncmd.Coded(err, "E160004", "E160006", "E200014", "E140001") || errors.As(err, &format):
+		return unreadable(record.ReasonBroken, "%v: run svnadmin verify on the server", err)
+	}
+	return err
+}
