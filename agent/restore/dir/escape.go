@@ -156,3 +156,7 @@ func isBlocked(err error) (*obstacle, bool) {
 	ok := errors.As(err, &o)
 	return o, ok
 }
+
+// Refused says why a key can't be a path below a root whose own path has so many bytes, as far as the key alone tells; empty when it can. Such an item is
+// restored to EscapedFolder, under Escape of its key.
+func Refused(key string, rootLength int) string { return hostile(key, rootLength) }

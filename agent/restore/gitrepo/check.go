@@ -1,0 +1,266 @@
+package gitrepo
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+
+	"farshore/agent/record"
+	"farshore/agent/repo/gitcmd"
+	"farshore/agent/repo/refs"
+)
+
+// Check holds the repository in dir, as Build made it, against its records: refs and HEAD, the objects of each pack, git fsck, and the large files. It returns
+// what is wrong, a line each and at most MaxProblems; none means that the repository is what was captured. An error says that it could not be checked.
+//
+// What git fsck says about the content of an object is no problem: its hash proves that it was so at the source. Neither is what git fsck said at the source
+// already, where that is on record. The repository's own configuration has no say.
+func Check(ctx context.Context, parts Parts, set Set, dir string) ([]string, error) {
+	m, err := readManifest(ctx, parts, set.Git)
+	if err != nil {
+		return nil, err
+	}
+	if dir, err = filepath.Abs(dir); err != nil {
+		return nil, err
+	}
+	c := &checker{parts: parts, set: set, dir: dir, manifest: m, theirs: openRepo(dir, m.Format)}
+	ours, remove, err := scratch(ctx, "", m.Format, objectsOf(dir))
+	if err != nil {
+		return nil, err
+	}
+	c.ours = ours
+	err = c.run(ctx)
+	return c.problems.list(), errors.Join(err, remove())
+}
+
+// openRepo takes a folder for a repository of the format.
+func openRepo(dir, format string) *repo { return &repo{&gitcmd.Git{Dir: dir}, format} }
+
+func objectsOf(dir string) string { return filepath.Join(dir, "objects") }
+
+// checker is one call of Check. theirs is the repository itself, and ours an empty one of our own with its objects. Not safe for concurrent use.
+type checker struct {
+	parts        Parts
+	set          Set
+	dir          string
+	manifest     *refs.Manifest
+	theirs, ours *repo
+	problems     problems
+}
+
+func (c *checker) run(ctx context.Context) error {
+	steps := []func(context.Context) error{c.borrowed, c.refs, c.packs, c.fsck, c.lfs, c.pointers}
+	for _, step := range steps {
+		err := step(ctx)
+		var g *gitcmd.Error
+		switch {
+		case err == nil:
+		case ctx.Err() == nil && errors.As(err, &g):
+			c.problems.add("%v", err)
+		default:
+			return err
+		}
+	}
+	return nil
+}
+
+// borrowed looks for files that let git find objects elsewhere, or do without them.
+func (c *checker) borrowed(context.Context) error {
+	for _, name := range []string{"objects/info/alternates", "objects/info/http-alternates", "info/grafts", "shallow"} {
+		there, err := exists(filepath.Join(c.dir, name))
+		if err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return err
+		}
+		if there {
+			c.problems.add("the file %s lets git find objects elsewhere or do without them", name)
+		}
+	}
+	return nil
+}
+
+// refs compares what git sees in the repository, and whether all they point to is there.
+func (c *checker) refs(ctx context.Context) error {
+	if err := sameRefs(ctx, c.theirs, c.manifest); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.problems.add("refs: %v", err)
+	}
+	if err := haveObjects(ctx, c.ours, c.manifest.Tips()); err != nil {
+		if ctx.Err() != nil {
+			return ctx.Err()
+		}
+		c.problems.add("refs: %v", err)
+	}
+	return nil
+}
+
+// lint is what git fsck says about an object's own content: "error in commit <id>: missingSpaceBeforeDate: …".
+var lint = regexp.MustCompile(`^(error|warning) in [a-z]+ [0-9a-f]{40,64}: [A-Za-z0-9]+: `)
+
+// quiet are lines of git fsck that say nothing bad.
+var quiet = []string{"notice: ", "dangling ", "unreachable ", "Checking ", "Verifying "}
+
+// fsck runs git's own check.
+func (c *checker) fsck(ctx context.Context) error {
+	known, more, err := c.baseline(ctx)
+	if err != nil {
+		return err
+	}
+	said, err := fsck(ctx, c.ours, c.manifest.Tips())
+	if err != nil {
+		return err
+	}
+	for _, line := range findings(said) {
+		switch {
+		case known[line] || lint.MatchString(line):
+		case more > 0:
+			more--
+		default:
+			c.problems.add("git fsck: %s", line)
+		}
+	}
+	return nil
+}
+
+// baseline returns what git fsck said at the source, and how many lines of that are not on record.
+func (c *checker) baseline(ctx context.Context) (known map[string]bool, more int, err error) {
+	if c.set.Git.Part(record.PartFsck) == nil {
+		return nil, 0, nil
+	}
+	said, err := readPart(ctx, c.parts, c.set.Git, record.PartFsck)
+	if err != nil {
+		return nil, 0, failed(ctx, c.set.Git, "what git fsck said at the source", err)
+	}
+	known = map[string]bool{}
+	for _, line := range findings(string(said)) {
+		known[line] = true
+		if n, ok := strings.CutSuffix(line, " more lines"); ok && strings.HasPrefix(n, "~ ") {
+			more, _ = strconv.Atoi(n[2:]) // another line then
+		}
+	}
+	return known, more, nil
+}
+
+// findings are the lines of git fsck that say something bad. A line that begins with white space goes on with the one before.
+func findings(said string) []string {
+	var out []string
+	for line := range strings.Lines(strings.ToValidUTF8(said, "?")) {
+		line = strings.TrimRight(line, "\r\n")
+		switch {
+		case strings.HasPrefix(line, " ") && len(out) > 0:
+			out[len(out)-1] += " " + strings.TrimSpace(line)
+		case line != "" && !anyPrefix(line, quiet):
+			out = append(out, line)
+		}
+	}
+	return out
+}
+
+func anyPrefix(s string, prefixes []string) bool {
+	for _, p := range prefixes {
+		if strings.HasPrefix(s, p) {
+			return true
+		}
+	}
+	return false
+}
+
+// fsck returns all that git fsck prints about what the tips reach. What it prints to its second stream is kept whole only where it goes to a file, by an alias of
+// ours.
+func fsck(ctx context.Context, g *repo, tips []string) (string, error) {
+	var b []byte
+	for i, oid := range tips { // under names of our own: what a ref is called is not what is checked here
+		b = fmt.Appendf(b, "%s refs/tips/%08d\n", oid, i)
+	}
+	if err := os.WriteFile(filepath.Join(g.Dir, "packed-refs"), b, 0o600); err != nil {
+		return "", err
+	}
+	aliased := *g.Git
+	aliased.Env = append(aliased.Env[:len(aliased.Env):len(aliased.Env)], settings([2]string{"core.fsync", "none"},
+		[2]string{"alias.farshore-fsck", `!git fsck --full --no-dangling --no-reflogs --no-progress 2>"$GIT_DIR/farshore-fsck"`})...)
+	out, err := aliased.Output(ctx, nil, "farshore-fsck")
+	if err != nil && code(err) <= 0 {
+		return "", err
+	}
+	said, e := readFirst(filepath.Join(g.Dir, "farshore-fsck"), maxFsck)
+	if e != nil {
+		return "", e
+	}
+	if err != nil && len(out)+len(said) == 0 {
+		return "", err
+	}
+	return string(out) + string(said), nil
+}
+
+// maxFsck bounds what is read of git fsck's words.
+const maxFsck = 64 << 20
+
+func readFirst(path string, n int64) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	return io.ReadAll(io.LimitReader(f, n))
+}
+
+// lfs hashes all large files.
+func (c *checker) lfs(ctx context.Context) error {
+	if c.set.LFS == nil {
+		return nil
+	}
+	for i := range c.set.LFS.Parts {
+		if p := &c.set.LFS.Parts[i]; p.Kind == record.PartLFS {
+			if err := c.largeFile(ctx, p.SHA256.String()); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// missingLarge says which large file is not there, or has another size; empty when all are.
+func (c *checker) missingLarge() string {
+	if c.set.LFS == nil {
+		return ""
+	}
+	for i := range c.set.LFS.Parts {
+		p := &c.set.LFS.Parts[i]
+		if p.Kind != record.PartLFS {
+			continue
+		}
+		if fi, err := os.Lstat(lfsPath(c.dir, p.SHA256.String())); err != nil || fi.Size() != p.Size {
+			return fmt.Sprintf("the large file %s is missing or has another size", p.SHA256)
+		}
+	}
+	return ""
+}
+
+func (c *checker) largeFile(ctx context.Context, oid string) error {
+	if err := ctx.Err(); err != nil {
+		return err
+	}
+	f, err := os.Open(lfsPath(c.dir, oid))
+	if err != nil {
+		c.problems.add("large file %s: %v", oid, err)
+		return nil
+	}
+	defer f.Close()
+	h := sha256.New()
+	if _, err := io.Copy(h, f); err != nil {
+		c.problems.add("large file %s: %v", oid, err)
+	} else if sum := hex.EncodeToString(h.Sum(nil)); sum != oid {
+		c.problems.add("large file %s: its content has the SHA-256 %s", oid, sum)
+	}
+	return nil
+}
