@@ -246,7 +246,7 @@ func (p *pass) capture(o *op) {
 	if last != nil && last.State == record.Deleted {
 		last = nil
 	}
-	o.rec, o.err = p.src.Capture(p.reading, o.entry, last, counted{p.w, &p.o.Progress.ReadBytes})
+	o.rec, o.err = p.src.Capture(p.reading, o.entry, last, counted{p.w, &p.o.Progress.ReadBytes, p.rate})
 	var bad *source.Unreadable
 	if errors.As(o.err, &bad) {
 		o.rec, o.err = unreadable(bad, last), nil

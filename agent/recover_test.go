@@ -17,22 +17,36 @@ import (
 	"farshore/providers/servers"
 )
 
-// recoverScript is the script of docs/recover.md.
-func recoverScript(t *testing.T) string {
+// recoverScript is the first script of docs/recover.md.
+func recoverScript(t *testing.T) string { return recoverScripts(t)[0] }
+
+// recoverScripts are the scripts of docs/recover.md.
+func recoverScripts(t *testing.T) []string {
 	t.Helper()
 	doc, err := os.ReadFile("../docs/recover.md")
 	if err != nil {
 		t.Fatal(err)
 	}
-	_, rest, ok := strings.Cut(string(doc), "```sh\n")
-	script, _, ok2 := strings.Cut(rest, "\n```\n")
-	if !ok || !ok2 {
-		t.Fatal("docs/recover.md has no script")
+	var scripts []string
+	rest := string(doc)
+	for {
+		_, after, ok := strings.Cut(rest, "```sh\n")
+		if !ok {
+			break
+		}
+		script, behind, ok := strings.Cut(after, "\n```\n")
+		if !ok {
+			t.Fatal("a script of docs/recover.md has no end")
+		}
+		if n := strings.Count(script, "\n") + 1; n > 80 {
+			t.Errorf("script %d has %d lines, at most 80 are allowed", len(scripts)+1, n)
+		}
+		scripts, rest = append(scripts, script), behind
 	}
-	if n := strings.Count(script, "\n") + 1; n > 80 {
-		t.Errorf("the script has %d lines, at most 80 are allowed", n)
+	if len(scripts) != 2 {
+		t.Fatalf("docs/recover.md has %d scripts", len(scripts))
 	}
-	return script
+	return scripts
 }
 
 // ageCommand builds the age program of the module that farshore itself uses: it knows post-quantum keys, which older packages do not.

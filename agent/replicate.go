@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"golang.org/x/sync/semaphore"
+	"golang.org/x/time/rate"
 
 	"farshore/agent/record"
 	"farshore/agent/source"
@@ -22,6 +23,8 @@ type Options struct {
 	// minutes, 8 GiB.
 	CommitEvery time.Duration
 	CommitBytes int64
+	// ReadRate is how many bytes of contents are read per second at most; 0 is no limit.
+	ReadRate int64
 	// Captures is how many items are read at a time; default 16.
 	Captures int
 	// Progress is counted up as the pass goes; nil means nobody looks.
@@ -36,6 +39,7 @@ const (
 	largeShare    = inFlight / 2
 	smallCost     = 32 << 10
 	commitRecords = 1 << 20
+	readBurst     = 256 << 10 // bytes that are read at once under a limit
 	// grace is how long items that are being read when the pass is interrupted may take to come to their end: the small ones do, and what is whole
 	// reaches that much further.
 	grace = 3 * time.Second
@@ -95,6 +99,7 @@ type pass struct {
 	ops         chan *op // in order of paths
 	work        chan *op // those that need a capture
 	budget      *semaphore.Weighted
+	rate        *rate.Limiter // of contents read; nil for none
 	sum         Summary
 	mu          sync.Mutex // guards sum's unreadable items
 
@@ -113,6 +118,9 @@ func newPass(ctx context.Context, w *vault.Writer, src source.Source, o Options)
 		w: w, src: src, o: o, out: w.NewPass(), ops: make(chan *op, window), work: make(chan *op, o.Captures),
 		budget: semaphore.NewWeighted(inFlight), lastCommit: time.Now(),
 		sum: Summary{Source: src.Place(), Unreadable: map[string]int64{}, Started: time.Now()},
+	}
+	if o.ReadRate > 0 {
+		p.rate = rate.NewLimiter(rate.Limit(o.ReadRate), readBurst)
 	}
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	p.reading, p.stopReading = context.WithCancel(context.WithoutCancel(ctx))

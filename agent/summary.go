@@ -6,6 +6,8 @@ import (
 	"sync/atomic"
 	"time"
 
+	"golang.org/x/time/rate"
+
 	"farshore/agent/record"
 	"farshore/agent/source"
 	"farshore/agent/vault"
@@ -110,15 +112,16 @@ func (p *pass) summary() *Summary {
 	return s
 }
 
-// counted is a sink that counts what it is given. What a failed attempt read is taken back.
+// counted is a sink that counts what it is given, and reads no faster than it may. What a failed attempt read is taken back.
 type counted struct {
-	to source.Sink
-	n  *atomic.Int64
+	to   source.Sink
+	n    *atomic.Int64
+	rate *rate.Limiter
 }
 
 // Part implements source.Sink.
 func (c counted) Part(ctx context.Context, p record.Part, size int64, body io.Reader) (record.Part, error) {
-	r := &countedReader{body, c.n, 0}
+	r := &countedReader{ctx: ctx, body: body, n: c.n, rate: c.rate}
 	out, err := c.to.Part(ctx, p, size, r)
 	if err != nil {
 		c.n.Add(-r.read)
@@ -135,13 +138,23 @@ func (c counted) Lines(ctx context.Context, p record.Part, data []byte) (record.
 func (c counted) Read(ctx context.Context, p *record.Part) ([]byte, error) { return c.to.Read(ctx, p) }
 
 type countedReader struct {
+	ctx  context.Context
 	body io.Reader
 	n    *atomic.Int64
+	rate *rate.Limiter
 	read int64
 }
 
 func (r *countedReader) Read(p []byte) (int, error) {
+	if r.rate != nil {
+		p = p[:min(len(p), readBurst)]
+	}
 	n, err := r.body.Read(p)
+	if r.rate != nil && n > 0 {
+		if werr := r.rate.WaitN(r.ctx, n); werr != nil {
+			return 0, werr
+		}
+	}
 	r.n.Add(int64(n))
 	r.read += int64(n)
 	return n, err

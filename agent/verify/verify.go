@@ -25,6 +25,10 @@ type Options struct {
 	// Workers is how many objects or items are read at a time; default 6.
 	Workers  int
 	Progress *Progress
+	// Scratch is the directory in which repositories are restored to be checked, one or two at a time; empty: the system's for temporary files.
+	Scratch string
+	// Live are sources to compare the newest snapshots of repositories with, by name.
+	Live map[string]Looker
 }
 
 // Progress counts what was checked, while it runs.
@@ -61,6 +65,8 @@ type Result struct {
 	// Locked are snapshots and contents that no key at hand opens: they were not checked beyond their hashes.
 	Locked    int64 `json:"locked"`
 	ItemBytes int64 `json:"item_bytes"`
+	// Repositories were restored and checked by git and Subversion, where items were put together at all.
+	Repositories Repositories `json:"repositories"`
 	// Damaged and Tampered count findings of those severities.
 	Damaged  int64           `json:"damaged"`
 	Tampered int64           `json:"tampered"`
@@ -186,6 +192,11 @@ func (r *run) all(ctx context.Context) error {
 	if r.v.CanOpen() {
 		if err := r.items(ctx); err != nil {
 			return err
+		}
+		if r.o.Items {
+			if err := r.repositories(ctx); err != nil {
+				return err
+			}
 		}
 	}
 	for _, o := range r.stored {
