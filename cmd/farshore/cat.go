@@ -142,6 +142,8 @@ func (e *env) content(rec *record.Record, item, source string) (*record.Part, er
 	switch {
 	case rec == nil:
 		return nil, noItem(item, source)
+	case rec.Kind != record.KindObject:
+		return nil, usagef("%s is a repository (%s), and has no one content", printable(item), rec.Kind).with("`farshore restore --source %s --item %s --to DIR` restores it; --as bundle or --as dump writes one plain file", source, printable(item))
 	case rec.State != record.Present || len(rec.Parts) == 0:
 		return nil, fmt.Errorf("item %s has no content in this snapshot: it is %s %s", printable(item), rec.State, rec.Reason)
 	}

@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"slices"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -56,7 +58,12 @@ type lsItem struct {
 	// Modified is the source's own time, where it gave one.
 	Modified string `json:"modified,omitempty"`
 	SHA256   string `json:"sha256,omitempty"`
-	path     string
+	// Kind is that of a repository's record: git, lfs, sidecar or svn; absent for an object. About says what it holds, Omitted what of it could not be
+	// captured, a line each.
+	Kind    string `json:"kind,omitempty"`
+	About   string `json:"about,omitempty"`
+	Omitted string `json:"omitted,omitempty"`
+	path    string
 }
 
 // newLsItem returns an item with its path in all its forms.
@@ -64,8 +71,14 @@ func newLsItem(path string) lsItem { return lsItem{pathJSON: jsonPath(path), pat
 
 func (i lsItem) text(p *printer) {
 	state := ""
+	if i.Kind != "" {
+		state = "  [" + joinedBy(" ", i.Kind, i.About) + "]"
+	}
 	if i.Reason != "" {
-		state = "  (" + i.State + ": " + i.Reason + ")"
+		state += "  (" + i.State + ": " + i.Reason + ")"
+	}
+	if i.Omitted != "" {
+		state += "  (incomplete: " + printable(firstLine(i.Omitted)) + ")"
 	}
 	p.line("%12s  %-20s  %s%s", formatCount(i.Size), toTheSecond(i.Modified), printable(i.path), state)
 }
@@ -134,8 +147,37 @@ func itemOf(rec *record.Record) lsItem {
 		good = rec.Last
 	}
 	i.Size, i.Modified = good.Size(), good.Attrs["modified"]
+	if rec.Kind != record.KindObject {
+		i.Kind, i.About, i.Omitted = rec.Kind, about(good), good.Attrs[record.AttrOmitted]
+		i.Modified = good.Attrs["captured"]
+		return i
+	}
 	if len(good.Parts) == 1 {
 		i.SHA256 = good.Parts[0].SHA256.String()
 	}
 	return i
+}
+
+// about says in a few words what a repository's record holds.
+func about(rec *record.Record) string {
+	switch {
+	case rec.Attrs["count"] != "":
+		return rec.Attrs["count"] + " refs"
+	case rec.Attrs["youngest"] != "":
+		return "revision " + rec.Attrs["youngest"]
+	}
+	return plural(int64(len(rec.Parts)), "file")
+}
+
+// joinedBy joins what is not empty.
+func joinedBy(sep string, words ...string) string {
+	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), sep)
+}
+
+func firstLine(s string) string {
+	first, rest, _ := strings.Cut(s, "\n")
+	if strings.TrimSpace(rest) != "" {
+		first += " …"
+	}
+	return first
 }

@@ -23,7 +23,7 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 		if ctx.Err() != nil {
 			return
 		}
-		res, err := e.withSource(ctx, s, o.config.Limits, make)
+		res, err := e.withSource(ctx, o.config, s, make)
 		if res.Source != "" {
 			r.Sources = append(r.Sources, res)
 		}
@@ -78,12 +78,12 @@ func worst(failed []error) error {
 }
 
 // withSource opens a source and its patterns.
-func (e *env) withSource(ctx context.Context, s config.Source, l config.Limits, do func(source.Source, *config.Filter) (passResult, error)) (passResult, error) {
+func (e *env) withSource(ctx context.Context, c *config.Config, s config.Source, do func(source.Source, *config.Filter) (passResult, error)) (passResult, error) {
 	filter, err := config.NewFilter(s.Include, s.Exclude)
 	if err != nil {
 		return passResult{}, err
 	}
-	src, err := openSource(ctx, s, l)
+	src, err := openSource(ctx, c, s)
 	if err != nil {
 		return passResult{}, err
 	}
@@ -98,7 +98,7 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *confi
 	})
 	defer bar.Done()
 	sum, err := session.Replicate(ctx, src, s.Include, s.Exclude, agent.Options{
-		Match: f.Match, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p,
+		Match: f.Match, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p, ReadRate: readRate(c, &s),
 	})
 	if sum == nil {
 		return passResult{}, err
@@ -108,6 +108,14 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *confi
 		r.Notices = append(r.Notices, notesOf(b.Notes())...)
 	}
 	return r, err
+}
+
+// readRate is at most how many bytes per second a pass over repositories reads. A bucket's requests keep the limit themselves.
+func readRate(c *config.Config, s *config.Source) int64 {
+	if s.RepositoryKind() == "" {
+		return 0
+	}
+	return stricter(s.Limits, c.Limits).Download
 }
 
 // notesOf says what a bucket's pass saw and no record has.

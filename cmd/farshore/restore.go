@@ -21,6 +21,11 @@ type restoreOptions struct {
 	to        string
 	overwrite bool
 	dryRun    bool
+	// hooks puts a repository's own hooks and configuration in effect; as is "repository", "bundle" or "dump".
+	hooks bool
+	as    string
+	// username and passwordFile are for the server of repositories that to names.
+	username, passwordFile string
 }
 
 func restoreCommand(e *env) *cobra.Command {
@@ -33,12 +38,18 @@ func restoreCommand(e *env) *cobra.Command {
 newest. DEST is a directory or an s3:// or gs:// URL. What is there and equal is skipped, so that an interrupted restore resumes;
 what differs is left alone without --overwrite. Every item is compared with its SHA-256. The recovery identity is needed.
 
+Repositories become real ones: bare repositories of git with all refs of the snapshot, Subversion repositories with their
+UUID, revision properties and locks. Hooks and configuration are put beside them without effect, unless --hooks is given.
+--as bundle (git) and --as dump (Subversion) write one plain file for each. DEST may be git+https://host/path or
+git+ssh://user@host/path: then a repository is pushed there, and what the server refuses goes below refs/backup/. With
+--overwrite a repository that differs is moved aside, never deleted.
+
 No key name leads outside of a directory: an item whose path the file system can't hold is restored under an escaped name,
 which the summary lists.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but something differed and was left, or the snapshot is
 incomplete, 4 damage or tampering, 130 interrupted.`,
-		Example: "  farshore restore --vault gs://offsite/vault --identity recovery.key --source shop --to /srv/shop\n  farshore restore --source shop --at 2026-11-21T19:10:54Z --prefix images/ --to 's3://shop-new/?region=eu-west-1'",
+		Example: "  farshore restore --vault gs://offsite/vault --identity recovery.key --source shop --to /srv/shop\n  farshore restore --source shop --at 2026-11-21T19:10:54Z --prefix images/ --to 's3://shop-new/?region=eu-west-1'\n  farshore restore --source code --item team/app.git --to git+https://git.example.net/team/app.git --password-file token",
 		Args:    arguments(0, 0, ""),
 	}
 	f := cmd.Flags()
@@ -48,6 +59,10 @@ incomplete, 4 damage or tampering, 130 interrupted.`,
 	f.StringVar(&o.item, "item", "", "restore only the item of this `PATH`")
 	f.StringVar(&o.to, "to", "", "`DEST`ination: a directory, s3://bucket/prefix or gs://bucket/prefix (needed)")
 	f.BoolVar(&o.overwrite, "overwrite", false, "replace what differs at the destination")
+	f.BoolVar(&o.hooks, "hooks", false, "put repositories' own hooks and configuration in effect: what they say will be executed")
+	f.StringVar(&o.as, "as", "repository", "`FORM` of repositories: repository, bundle (git) or dump (Subversion)")
+	f.StringVar(&o.username, "username", "", "`NAME` for the server that DEST names")
+	f.StringVar(&o.passwordFile, "password-file", "", "`FILE` that holds the password or token for it")
 	f.BoolVar(&o.dryRun, "dry-run", false, "write nothing, say what would be done")
 	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
 		o.itemSet = cmd.Flags().Changed("item")
@@ -73,14 +88,27 @@ func (o *restoreOptions) check() error {
 		return usagef("restore needs --source NAME").with("`farshore snapshots` lists the sources in the vault")
 	case o.to == "":
 		return usagef("restore needs --to DEST").with("name a directory, or an s3:// or gs:// URL")
-	case isURL && scheme != "s3" && scheme != "gs":
-		return usagef("can't restore to %s://", scheme).with("DEST is a directory, or an s3:// or gs:// URL")
+	case isURL && scheme != "s3" && scheme != "gs" && !pushes(scheme):
+		return usagef("can't restore to %s://", scheme).with("DEST is a directory, an s3:// or gs:// URL, or git+https:// and git+ssh:// for repositories of git")
+	case o.as != "repository" && o.as != "bundle" && o.as != "dump":
+		return usagef("--as %s is not known", o.as).with("it is repository, bundle or dump")
+	case (o.username != "" || o.passwordFile != "") && !pushes(scheme):
+		return usagef("--username and --password-file are for a DEST that repositories are pushed to")
 	case o.itemSet && o.prefix != "":
 		return usagef("--item and --prefix exclude each other")
 	case o.itemSet && o.item == "":
 		return usagef("--item needs a path")
 	}
 	return nil
+}
+
+// pushes reports whether repositories are pushed to a destination of that scheme.
+func pushes(scheme string) bool {
+	switch scheme {
+	case "git+https", "git+http", "git+ssh", "git+file":
+		return true
+	}
+	return false
 }
 
 // restoreResult is the result of restore.

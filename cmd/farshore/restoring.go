@@ -13,6 +13,7 @@ import (
 	"farshore/agent/restore"
 	"farshore/agent/restore/dir"
 	"farshore/agent/restore/gcstarget"
+	"farshore/agent/restore/repos"
 	"farshore/agent/restore/s3target"
 	"farshore/agent/vault"
 	"farshore/providers/s3/s3client"
@@ -30,29 +31,47 @@ func runRestore(ctx context.Context, e *env, o restoreOptions) (result, error) {
 		if err != nil {
 			return err
 		}
-		target, done, err := openTarget(ctx, o.to)
-		if err != nil {
-			return err
-		}
 		p := new(restore.Progress)
 		bar := e.follow("restore", func() (int64, int64, int64, int64) {
 			return p.Done.Load(), max(p.DoneBytes.Load(), p.Read.Load()), p.Planned.Load(), p.PlannedBytes.Load()
 		})
 		defer bar.Done()
-		sum, err := restore.Run(ctx, snap, v.NewReader(), target, restore.Options{
-			Prefix: o.prefix, Item: o.item, Overwrite: o.overwrite, DryRun: o.dryRun, Progress: p,
-		})
+		sum, err := restoreItems(ctx, v, snap, o, p)
 		bar.Done()
+		if sum == nil {
+			return err
+		}
 		r = restoreOf(o, c, sum)
 		if err = explained(o, sum, o.access.recovers(v), err); err != nil && sum.Restored.Items+sum.Equal.Items+sum.Differs.Items == 0 {
 			r = restoreResult{} // its numbers would say nothing
 		}
-		return errors.Join(err, done(), verdictOf(sum, err, newestComplete([]*vault.Chain{c.chain}, c.commit.Time)))
+		return errors.Join(err, verdictOf(sum, err, newestComplete([]*vault.Chain{c.chain}, c.commit.Time)))
 	})
 	if r.Source == "" {
 		return nil, err
 	}
 	return r, err
+}
+
+// restoreItems restores a snapshot of whatever kind. The summary is nil where nothing could begin.
+func restoreItems(ctx context.Context, v *vault.Vault, snap *vault.Snapshot, o restoreOptions, p *restore.Progress) (*restore.Summary, error) {
+	scheme, _, isURL := strings.Cut(o.to, "://")
+	switch {
+	case holdsRepositories(snap):
+		return restoreRepositories(ctx, v, snap, o, p)
+	case isURL && pushes(scheme):
+		return nil, usagef("%s is a bucket: its objects can't be pushed to %s", o.source, o.to).with("DEST is a directory, or an s3:// or gs:// URL")
+	case o.hooks || o.as != repos.AsRepository:
+		return nil, usagef("--hooks and --as are for repositories: %s is a bucket", o.source)
+	}
+	target, done, err := openTarget(ctx, o.to)
+	if err != nil {
+		return nil, err
+	}
+	sum, err := restore.Run(ctx, snap, v.NewReader(), target, restore.Options{
+		Prefix: o.prefix, Item: o.item, Overwrite: o.overwrite, DryRun: o.dryRun, Progress: p,
+	})
+	return sum, errors.Join(err, done())
 }
 
 // explained says what errors mean with which a restore could not begin.

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -35,6 +36,10 @@ type sourceResult struct {
 	Exclude []string     `json:"exclude,omitempty"`
 	Accept  []string     `json:"accept,omitempty"`
 	Limits  limitsResult `json:"limits,omitzero"`
+	// Repositories, Username and PasswordFile are those of a server of repositories.
+	Repositories []string `json:"repositories,omitempty"`
+	Username     string   `json:"username,omitempty"`
+	PasswordFile string   `json:"password_file,omitempty"`
 	// Checked is true when the source was read just now.
 	Checked bool   `json:"checked,omitempty"`
 	did     string // what to tell people
@@ -47,7 +52,10 @@ type limitsResult struct {
 }
 
 func newSourceResult(s config.Source, did string) sourceResult {
-	return sourceResult{Name: s.Name, URL: s.URL, Include: s.Include, Exclude: s.Exclude, Accept: s.Accept, Limits: limitsResult(s.Limits), did: did}
+	return sourceResult{
+		Name: s.Name, URL: s.URL, Include: s.Include, Exclude: s.Exclude, Accept: s.Accept, Limits: limitsResult(s.Limits),
+		Repositories: s.Repositories, Username: s.Username, PasswordFile: s.PasswordFile, did: did,
+	}
 }
 
 func (r sourceResult) text(p *printer) {
@@ -64,12 +72,24 @@ func sourceAddCommand(e *env) *cobra.Command {
 		Use:   "add NAME URL",
 		Short: "Add a source",
 		Long: `Check that a source can be read, and add it to the configuration. Its items are in the vault after the next
-"farshore replicate". The URL is s3://bucket/prefix?endpoint=&region=&profile=&path_style=; credentials come from the AWS
-profile or environment and never from the URL.
+"farshore replicate". The URL is one of
+
+  s3://bucket/prefix?endpoint=&region=&profile=&path_style=   a bucket
+  git+file:///directory?match=*.git&reflogs=&lfs=             all git repositories below a directory
+  git+https://host/path   git+ssh://user@host/path            one repository, or those of --repository below the path
+  git+http://host/path    git://host/path
+  git+https://host/OWNER?forge=github|gitlab|gitea|forgejo&api=   all repositories of an organisation, group or user
+  svn+file:///directory?match=*                               all Subversion repositories below a directory
+  svn://host/path   svn+https://host/path   svn+ssh://user@host/path
+
+Credentials are never in the URL: they come from the AWS profile or environment, from ssh's own keys, or from --username and
+--password-file.
 
 Exit codes: 0 done, 1 the source can't be read, 2 usage or configuration.`,
-		Example: "  farshore source add shop 's3://shop-images/?region=eu-central-1&profile=shop' --exclude '**.tmp'",
-		Args:    arguments(2, 2, "NAME and URL"),
+		Example: "  farshore source add shop 's3://shop-images/?region=eu-central-1&profile=shop' --exclude '**.tmp'\n" +
+			"  farshore source add code 'git+file:///srv/git?match=*.git'\n" +
+			"  farshore source add forge 'git+https://git.example.net/team?forge=gitea' --password-file /etc/farshore/forge.token",
+		Args: arguments(2, 2, "NAME and URL"),
 	}
 	f.define(cmd)
 	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
@@ -84,7 +104,7 @@ Exit codes: 0 done, 1 the source can't be read, 2 usage or configuration.`,
 		if c.Source(s.Name) != nil {
 			return nil, usagef("%s has a source named %q already", c.Path, s.Name).with("choose another name, or change it with `farshore source set %s`", s.Name)
 		}
-		if err := e.check(ctx, s, c.Limits, f.noCheck); err != nil {
+		if err := e.check(ctx, c, s, f.noCheck); err != nil {
 			return nil, err
 		}
 		if err := config.AddSource(c.Path, s); err != nil {
@@ -100,13 +120,13 @@ Exit codes: 0 done, 1 the source can't be read, 2 usage or configuration.`,
 const checkPatience = 30 * time.Second
 
 // check reports whether a source can be listed and read now.
-func (e *env) check(ctx context.Context, s config.Source, common config.Limits, skip bool) error {
+func (e *env) check(ctx context.Context, c *config.Config, s config.Source, skip bool) error {
 	if skip {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
-	src, err := openSource(ctx, s, common)
+	src, err := openSource(ctx, c, s)
 	if err == nil {
 		err = src.Check(ctx)
 	}
@@ -153,7 +173,7 @@ Exit codes: 0 done, 1 the source can't be read, 2 usage or configuration.`,
 				return usagef("%w", err)
 			}
 			now = *s
-			return e.check(ctx, *s, c.Limits, f.noCheck)
+			return e.check(ctx, c, *s, f.noCheck)
 		})
 		if err != nil {
 			return nil, err
@@ -261,7 +281,7 @@ func findSource(c *config.Config, name string) (*config.Source, error) {
 // runRetire signs a last commit for the source, if it was ever replicated.
 func runRetire(ctx context.Context, e *env, c *config.Config, from config.Source) error {
 	return e.withSession(ctx, c, func(s *agent.Session) error {
-		k, err := s.Retire(ctx, record.Place{Name: from.Name, Kind: "s3", Place: from.URL})
+		k, err := s.Retire(ctx, record.Place{Name: from.Name, Kind: cmp.Or(from.RepositoryKind(), "s3"), Place: from.URL})
 		if err == nil && k != nil {
 			e.say("commit %d of chain %s says that %s is retired", k.Seq, k.Chain, from.Name)
 		}

@@ -13,6 +13,8 @@ import (
 // sourceFlags are the flags that say what a source is like.
 type sourceFlags struct {
 	include, exclude, accept   []string
+	repositories               []string
+	username, passwordFile     string
 	upload, download, requests string
 	noCheck                    bool
 }
@@ -22,6 +24,9 @@ func (f *sourceFlags) define(cmd *cobra.Command) {
 	fs.StringArrayVar(&f.include, "include", nil, "`PATTERN` of paths that belong to it (default: all); may be repeated")
 	fs.StringArrayVar(&f.exclude, "exclude", nil, "`PATTERN` of paths that do not; may be repeated")
 	fs.StringArrayVar(&f.accept, "accept", nil, "`REASON` for which items may be unreadable without exit code 3; may be repeated: "+strings.Join(config.Reasons(), ", "))
+	fs.StringArrayVar(&f.repositories, "repository", nil, "`PATH` of a repository below the URL of a server; may be repeated")
+	fs.StringVar(&f.username, "username", "", "`NAME` for a server of repositories")
+	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` that holds the password or token for it, seen from the configuration's directory")
 	fs.StringVar(&f.upload, "limit-upload", "", "`RATE` of sending to the vault, such as 10MiB/s; 0 for none")
 	fs.StringVar(&f.download, "limit-download", "", "`RATE` of reading from the source; 0 for none")
 	fs.StringVar(&f.requests, "limit-requests", "", "`NUMBER` of requests per second to the source; 0 for none")
@@ -34,13 +39,19 @@ func (f *sourceFlags) apply(cmd *cobra.Command, s *config.Source) error {
 		name string
 		from []string
 		to   *[]string
-	}{{"include", f.include, &s.Include}, {"exclude", f.exclude, &s.Exclude}, {"accept", f.accept, &s.Accept}} {
+	}{{"include", f.include, &s.Include}, {"exclude", f.exclude, &s.Exclude}, {"accept", f.accept, &s.Accept}, {"repository", f.repositories, &s.Repositories}} {
 		if cmd.Flags().Changed(list.name) {
 			*list.to = list.from
 		}
 		if len(list.from) == 1 && list.from[0] == "" {
 			*list.to = nil
 		}
+	}
+	if cmd.Flags().Changed("username") {
+		s.Username = f.username
+	}
+	if cmd.Flags().Changed("password-file") {
+		s.PasswordFile = f.passwordFile
 	}
 	return f.applyLimits(&s.Limits)
 }

@@ -8,6 +8,7 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"farshore/agent/config"
 	"farshore/agent/record"
 	"farshore/agent/vault"
 	"farshore/agent/verify"
@@ -20,16 +21,22 @@ type verifyOptions struct {
 	full   bool
 	// source is the only source to rebuild, "" for all.
 	source string
+	// scratch is where repositories are restored to be checked, "" for the system's directory for temporary files.
+	scratch string
 }
 
 func verifyCommand(e *env) *cobra.Command {
 	var full bool
+	var scratch string
 	cmd := &cobra.Command{
 		Use:   "verify [SOURCE]",
 		Short: "Prove that what the vault holds is whole, and can be restored",
 		Long: `Read every stored object and compare it with its name, check the owner's statements, chains and signatures, and that
 everything that a snapshot needs is there. That takes no key. With a recovery identity every item is rebuilt, too, and its
-SHA-256 compared. Without --full this is what it does as well, for now.
+SHA-256 compared. Of each repository the newest capture, and one of a random older snapshot, is restored into a scratch
+directory and checked by git or Subversion themselves: objects, refs as recorded, fsck; revisions, properties, locks. Where
+the configuration names the source, its repositories are asked whether they are still as the newest snapshot has them.
+Without --full this is what it does as well, for now.
 
 Exit codes: 0 whole, 1 failed, 2 usage or configuration, 3 finished, but not everything could be checked, 4 damage or
 tampering, 130 interrupted.`,
@@ -37,12 +44,13 @@ tampering, 130 interrupted.`,
 		Args:    arguments(0, 1, "at most one SOURCE"),
 	}
 	cmd.Flags().BoolVar(&full, "full", false, "read everything")
+	cmd.Flags().StringVar(&scratch, "scratch", "", "`DIRECTORY` to restore repositories in, which must have room for two (default: that for temporary files)")
 	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
 		a, err := e.access()
 		if err != nil {
 			return nil, err
 		}
-		o := verifyOptions{access: a, full: full}
+		o := verifyOptions{access: a, full: full, scratch: scratch}
 		if len(args) == 1 {
 			o.source = args[0]
 		}
@@ -67,12 +75,14 @@ type verifyResult struct {
 	// Locked snapshots and contents are opened by no key at hand, and were not checked beyond their hashes.
 	Locked int64 `json:"locked"`
 	// Unreferenced objects are intact and belong to no commit: a pass that was interrupted leaves them, and its next adopts them.
-	Unreferenced      int64           `json:"unreferenced"`
-	UnreferencedBytes int64           `json:"unreferenced_bytes"`
-	Items             int64           `json:"items"`
-	ItemBytes         int64           `json:"item_bytes"`
-	Findings          []findingResult `json:"findings"`
-	Seconds           float64         `json:"seconds"`
+	Unreferenced      int64 `json:"unreferenced"`
+	UnreferencedBytes int64 `json:"unreferenced_bytes"`
+	Items             int64 `json:"items"`
+	ItemBytes         int64 `json:"item_bytes"`
+	// Repositories were restored and checked by git and Subversion.
+	Repositories verify.Repositories `json:"repositories,omitzero"`
+	Findings     []findingResult     `json:"findings"`
+	Seconds      float64             `json:"seconds"`
 }
 
 func (r verifyResult) text(p *printer) {
@@ -84,6 +94,7 @@ func (r verifyResult) text(p *printer) {
 	} else {
 		p.line("  no item was rebuilt: that takes a recovery identity")
 	}
+	r.repositories(p)
 	if r.Locked > 0 {
 		p.line("  %s could not be opened with the key at hand, and were checked by their hashes alone", plural(r.Locked, "snapshot or item"))
 	}
@@ -95,6 +106,23 @@ func (r verifyResult) text(p *printer) {
 	}
 	p.line("  in %s", formatDuration(time.Duration(r.Seconds*float64(time.Second))))
 	printFindings(p, r.Findings)
+}
+
+// repositories says what came of restoring repositories.
+func (r verifyResult) repositories(p *printer) {
+	n := r.Repositories
+	if n.Checked+n.Problems+n.Unchecked > 0 {
+		p.line("  %s restored and checked by git and Subversion, %s of them from an older snapshot", plural(n.Checked, "capture of a repository"), formatCount(n.Older))
+	}
+	if n.Problems > 0 {
+		p.line("  %s did not pass", plural(n.Problems, "capture of a repository"))
+	}
+	if n.Unchecked > 0 {
+		p.line("  %s could not be checked on this machine", plural(n.Unchecked, "capture of a repository"))
+	}
+	if n.Current+n.Moved+n.Unseen > 0 {
+		p.line("  at their source now: %s as in the newest snapshot, %s changed since, %s not to be seen", formatCount(n.Current), formatCount(n.Moved), formatCount(n.Unseen))
+	}
 }
 
 // runVerify verifies.
@@ -110,7 +138,9 @@ func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 		})
 		defer bar.Done()
 		recovery := o.access.recovers(v)
-		res, err := verify.Full(ctx, v, verify.Options{Items: recovery, Source: o.source, Progress: progress})
+		res, err := verify.Full(ctx, v, verify.Options{
+			Items: recovery, Source: o.source, Progress: progress, Scratch: o.scratch, Live: e.live(ctx, o.access.config),
+		})
 		bar.Done()
 		r = verifyOf(res)
 		if err != nil {
@@ -122,6 +152,9 @@ func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 		if err != nil {
 			return err
 		}
+		if r.Repositories.Unchecked > 0 {
+			return incompletef("not every repository could be checked on this machine").with("it takes the programs git and svnadmin, and room in the scratch directory")
+		}
 		if r.Locked > 0 {
 			return incompletef("not everything could be checked: no key at hand opens all of it")
 		}
@@ -131,6 +164,28 @@ func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 		return nil, err
 	}
 	return r, err
+}
+
+// live opens the sources of repositories that the configuration names, for a look at what they are now. One that can't be opened is left out, with a warning.
+func (e *env) live(ctx context.Context, c *config.Config) map[string]verify.Looker {
+	out := map[string]verify.Looker{}
+	if c == nil {
+		return out
+	}
+	for _, s := range c.Sources {
+		if s.RepositoryKind() == "" {
+			continue
+		}
+		src, err := openSource(ctx, c, s)
+		if err != nil {
+			e.warn("source %s is not compared with the vault: %v", s.Name, err)
+			continue
+		}
+		if l, ok := src.(verify.Looker); ok {
+			out[s.Name] = l
+		}
+	}
+	return out
 }
 
 // known refuses a source, or a chain's id, that the vault does not have. "" is all of them.
@@ -173,7 +228,7 @@ func (a *access) recovers(v *vault.Vault) bool {
 func verifyOf(res *verify.Result) verifyResult {
 	return verifyResult{
 		VaultID: res.VaultID, Owner: res.Owner, Pinned: res.Pinned, Objects: res.Objects, Bytes: res.ObjectBytes, Snapshots: res.Snapshots,
-		Rebuilt: res.ItemsChecked, Items: res.Items, ItemBytes: res.ItemBytes, Records: res.Records, Locked: res.Locked,
+		Rebuilt: res.ItemsChecked, Items: res.Items, ItemBytes: res.ItemBytes, Repositories: res.Repositories, Records: res.Records, Locked: res.Locked,
 		Unreferenced: res.Unreferenced, UnreferencedBytes: res.UnreferencedSize, Findings: findingsOf(res.Findings), Seconds: res.Seconds,
 	}
 }

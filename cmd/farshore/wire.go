@@ -57,10 +57,13 @@ func opened[D providers.Driver](d D, err error) (providers.Driver, error) {
 }
 
 // openSource opens a source of the configuration. This is the one place where schemes become sources.
-func openSource(ctx context.Context, s config.Source, common config.Limits) (source.Source, error) {
+func openSource(ctx context.Context, c *config.Config, s config.Source) (source.Source, error) {
+	if s.RepositoryKind() != "" {
+		return openRepositories(c, s)
+	}
 	switch scheme, _, _ := strings.Cut(s.URL, ":"); scheme {
 	case "s3":
-		return openBucketSource(ctx, s, stricter(s.Limits, common))
+		return openBucketSource(ctx, s, stricter(s.Limits, c.Limits))
 	}
 	return nil, usagef("no source is known for %s", s.URL)
 }
