@@ -23,6 +23,8 @@ var rooms = map[string][]string{
 	"agent/config":               {"agent/record", "crypto", "providers/s3/s3client"},
 	"agent/internal/state":       {"agent/record"},
 	"agent/repo":                 {"agent/repo"},
+	"agent/repo/gitserver":       {"agent/repo", "providers/servers"}, // for tests only
+	"agent/repo/svntest":         {"agent/repo", "providers/servers"}, // for tests only
 	"agent/source":               {"agent/record", "agent/repo", "agent/source"},
 	"agent/vault":                {"agent/chunk", "agent/internal/state", "agent/pack", "agent/record", "crypto", "providers"},
 	"agent/verify":               {"agent/record", "agent/repo", "agent/restore/gitrepo", "agent/restore/svnrepo", "agent/vault", "providers"},

@@ -1,12 +1,14 @@
 // Package agent replicates a source into a vault. It is the house's hallway; the rooms are
 //
-//	source/    what is protected: items in order, captured as records; bucket/ for S3, sourcetest/ the conformance suite
+//	source/    what is protected: items in order, captured as records; bucket/ for S3, git/ and svn/ for repositories, sourcetest/ the conformance suite
+//	repo/      what capture and restore of repositories share, without a store: refs/, gitpack/ and svndump/ are codecs, gitcmd/ and svncmd/ run the
+//	           programs such that no repository decides what is executed; gittest/, gitserver/ and svntest/ are for tests
 //	chunk/     content-defined cutting of bytes
 //	pack/      the bytes of packs and pages: frames, padding, seek table
 //	record/    the bytes of records, segments, roots, tables, lists, statements and commits
 //	vault/     where codec, key and place meet: create, begin, append, commit, open, read
-//	restore/   items out of a snapshot into a directory or a bucket
-//	verify/    what is stored against what it should be
+//	restore/   items out of a snapshot into a directory or a bucket; gitrepo/ and svnrepo/ make repositories, repos/ those of a snapshot
+//	verify/    what is stored against what it should be; repositories in a scratch place, by their own programs
 //	config/    the configuration file
 //	internal/state/  the local, disposable cache and its lock: Open opens it, vault writes with it, and nobody else has it
 //	bench/     benchmarks of the whole path

@@ -9,9 +9,10 @@ import (
 	"net/http"
 	"net/http/cgi"
 	"net/http/httptest"
-	"os"
 	"os/exec"
 	"testing"
+
+	"farshore/providers/servers"
 )
 
 // HTTPOptions says what a server over http does beyond serving.
@@ -105,19 +106,7 @@ func program(tb testing.TB, name, how string) string {
 	tb.Helper()
 	path, err := exec.LookPath(name)
 	if err != nil {
-		missing(tb, name, how)
+		servers.Missing(tb, name, how)
 	}
 	return path
-}
-
-// requireEnv is the variable of farshore/providers/servers, which this package may not import.
-const requireEnv = "FARSHORE_TEST_REQUIRE"
-
-// missing skips the test, or fails it where every program is required.
-func missing(tb testing.TB, what, how string) {
-	tb.Helper()
-	if os.Getenv(requireEnv) == "all" {
-		tb.Fatalf("%s is missing and %s=all: %s", what, requireEnv, how)
-	}
-	tb.Skipf("%s is missing: %s", what, how)
 }

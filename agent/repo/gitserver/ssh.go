@@ -12,6 +12,8 @@ import (
 	"strings"
 	"testing"
 
+	"farshore/providers/servers"
+
 	"golang.org/x/crypto/ssh"
 )
 
@@ -73,7 +75,7 @@ func separationDirectory(tb testing.TB, me *user.User) {
 		return
 	}
 	if err := os.MkdirAll("/run/sshd", 0o755); err != nil {
-		missing(tb, "/run/sshd", "make this directory, which sshd wants")
+		servers.Missing(tb, "/run/sshd", "make this directory, which sshd wants")
 	}
 }
 

@@ -295,8 +295,11 @@ func TestVanished(t *testing.T) {
 	if _, err := p.src.Look(t.Context(), "a.git", record.KindGit); !errors.Is(err, source.ErrGone) {
 		t.Errorf("a look at what is gone: %v", err)
 	}
-	for _, kind := range []string{record.KindGit, record.KindLFS, record.KindSidecar} {
-		if r := p.records[item{"a.git", kind}]; r.Reason != record.ReasonVanished || r.Last == nil {
+	if r := p.records[item{"a.git", record.KindGit}]; r.Reason != record.ReasonVanished || r.Last == nil {
+		t.Errorf("the repository: %+v", r)
+	}
+	for _, kind := range []string{record.KindLFS, record.KindSidecar} {
+		if r := p.records[item{"a.git", kind}]; r == nil || r.State != record.Present {
 			t.Errorf("%s: %+v", kind, r)
 		}
 	}

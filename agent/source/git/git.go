@@ -113,16 +113,12 @@ func (s *Source) Place() record.Place {
 
 // Vanished says that a repository that is no longer listed is kept as it last was. Where the listing had a gap, nothing is said about what may lie in it.
 func (s *Source) Vanished(last *record.Record) *source.Unreadable {
-	if s.doubtful(last.Path) {
-		return nil
-	}
-	what := "the repository is no longer listed"
-	if last.Kind != record.KindGit {
-		what = "its repository is no longer listed"
+	if s.doubtful(last.Path) || last.Kind == record.KindLFS || last.Kind == record.KindSidecar {
+		return nil // what belongs to a repository stays as it was: the repository's own record says what happened
 	}
 	return &source.Unreadable{
 		Reason: record.ReasonVanished,
-		Detail: what + ": it was renamed, moved, made private or deleted. What was captured of it stays restorable",
+		Detail: "the repository is no longer listed: it was renamed, moved, made private or deleted. What was captured of it stays restorable",
 		Attrs:  last.Attrs,
 	}
 }

@@ -150,6 +150,9 @@ func (s *Source) Look(ctx context.Context, path, kind string) (record.Attrs, err
 
 // Vanished says how a repository is recorded that is no longer found.
 func (s *Source) Vanished(last *record.Record) *source.Unreadable {
+	if last.Kind == record.KindSidecar {
+		return nil // it stays as it was: the repository's own record says what happened
+	}
 	attrs := last.Attrs
 	if last.Last != nil {
 		attrs = last.Last.Attrs
