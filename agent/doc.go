@@ -1,7 +1,7 @@
 // Package agent replicates a source into a vault. It is the house's hallway; the rooms are
 //
 //	source/    what is protected: items in order, captured as records; bucket/ for S3, git/ and svn/ for repositories, sourcetest/ the conformance suite
-//	repo/      what capture and restore of repositories share, without a store: refs/, gitpack/ and svndump/ are codecs, gitcmd/ and svncmd/ run the
+//	repo/      what capture and restore of repositories share, without a store: refs/, gitpack/ and svndump/ are codecs, process/, gitcmd/ and svncmd/ run the
 //	           programs such that no repository decides what is executed; gittest/, gitserver/ and svntest/ are for tests
 //	chunk/     content-defined cutting of bytes
 //	pack/      the bytes of packs and pages: frames, padding, seek table

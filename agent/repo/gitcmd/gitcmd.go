@@ -3,7 +3,6 @@
 package gitcmd
 
 import (
-	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -12,9 +11,9 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"time"
+
+	"farshore/agent/repo/process"
 )
 
 // Git is a git directory to run git in. Its methods may be called concurrently.
@@ -26,6 +25,8 @@ type Git struct {
 	Objects string
 	// Env is added to the environment, "NAME=value" each, and may replace what stands there.
 	Env []string
+	// Stderr gets all that git prints there, beside the end that an *Error shows; it may be nil.
+	Stderr io.Writer
 }
 
 // Error says that git ended with a failure.
@@ -90,34 +91,24 @@ func Environment() []string {
 	return env
 }
 
-// grace is how long git may take to end after its context did, before it is killed.
-const grace = 5 * time.Second
+// idle is how long git may neither print nor take input. It resolves deltas and checks objects in silence, which takes minutes for many gigabytes.
+const idle = time.Hour
 
-// command makes a command in a process group of its own, which is killed as a whole.
-func (g *Git) command(ctx context.Context, args []string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Env = append(Environment(), "GIT_DIR="+g.Dir)
+// Stream is what a running git prints (package process).
+type Stream = process.Stream
+
+func (g *Git) spec(stdin io.Reader, args []string) process.Spec {
+	env := append(Environment(), "GIT_DIR="+g.Dir)
 	if g.Objects != "" {
-		cmd.Env = append(cmd.Env, "GIT_OBJECT_DIRECTORY="+g.Objects)
+		env = append(env, "GIT_OBJECT_DIRECTORY="+g.Objects)
 	}
-	cmd.Env = append(cmd.Env, g.Env...)
-	cmd.Dir = g.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = grace
-	return cmd
+	return process.Spec{Program: "git", Args: args, Env: append(env, g.Env...), Dir: g.Dir, Stdin: stdin, Stderr: g.Stderr, Idle: idle}
 }
 
 // Run runs git with stdin, which may be nil, and writes what it prints to stdout. A failure is an *Error, the context's error, or what stdin or stdout failed
 // with. It does not wait for a read of stdin that never returns.
 func (g *Git) Run(ctx context.Context, stdin io.Reader, stdout io.Writer, args ...string) error {
-	s, err := g.Start(ctx, stdin, args...)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	_, err = io.Copy(stdout, s)
-	return err
+	return explained(args, process.Run(ctx, g.spec(stdin, args), stdout))
 }
 
 // maxOutput bounds what Output holds in memory.
@@ -125,136 +116,33 @@ const maxOutput = 256 << 20
 
 // Output runs git and returns what it prints, at most 256 MiB.
 func (g *Git) Output(ctx context.Context, stdin io.Reader, args ...string) ([]byte, error) {
-	out := &bounded{max: maxOutput}
-	err := g.Run(ctx, stdin, out, args...)
-	return out.Bytes(), err
+	out, err := process.Output(ctx, g.spec(stdin, args), maxOutput)
+	return out, explained(args, err)
 }
 
 // Start runs git with stdin, which may be nil, and returns what it prints as a stream.
 func (g *Git) Start(ctx context.Context, stdin io.Reader, args ...string) (*Stream, error) {
-	outer := ctx
-	ctx, cancel := context.WithCancel(ctx)
-	cmd := g.command(ctx, args)
-	s := &Stream{ctx: outer, cancel: cancel, cmd: cmd, args: args}
-	cmd.Stderr = &s.said
-	in, err := feed(cmd, stdin)
-	if err == nil {
-		s.out, err = cmd.StdoutPipe()
-	}
-	if err == nil {
-		err = cmd.Start()
-	}
+	s, err := process.Start(ctx, g.spec(stdin, args))
 	if err != nil {
-		cancel()
-		return nil, failure(outer, args, &s.said, err)
+		return nil, explained(args, err)
 	}
-	if in != nil {
-		go s.copyIn(in, stdin)
-	}
-	return s, nil
+	return s.Explained(func(err error) error { return explained(args, err) }), nil
 }
 
-// feed makes the pipe through which git is given stdin. The package's own copying would be waited for, even while a read of stdin hangs.
-func feed(cmd *exec.Cmd, stdin io.Reader) (io.WriteCloser, error) {
-	if stdin == nil {
-		return nil, nil
-	}
-	if f, ok := stdin.(*os.File); ok {
-		cmd.Stdin = f
-		return nil, nil
-	}
-	return cmd.StdinPipe()
-}
-
-// copyIn gives git its input. Where that fails git is ended: to it, input that was cut off would look like all of it.
-func (s *Stream) copyIn(in io.WriteCloser, stdin io.Reader) {
-	r := &failing{r: stdin}
-	_, _ = io.Copy(in, r) // a git that takes no more says so itself
-	if r.err != nil {
-		s.input.Store(&r.err)
-		s.cancel()
-	}
-	_ = in.Close() // it may be closed by now
-}
-
-// failing remembers what a reader failed with.
-type failing struct {
-	r   io.Reader
-	err error
-}
-
-func (f *failing) Read(p []byte) (int, error) {
-	n, err := f.r.Read(p)
-	if err != nil && err != io.EOF {
-		f.err = err
-	}
-	return n, err
-}
-
-// Stream is what a running git prints. Read returns io.EOF only when git ended well; the caller closes it in any case. Not safe for concurrent use.
-type Stream struct {
-	ctx    context.Context // the caller's
-	cancel context.CancelFunc
-	cmd    *exec.Cmd
-	args   []string
-	out    io.Reader
-	said   tail
-	input  atomic.Pointer[error] // what stdin failed with
-	ended  bool
-	err    error
-}
-
-// Read reads on; at the end it says how git ended.
-func (s *Stream) Read(p []byte) (int, error) {
-	if s.ended {
-		return 0, s.err
-	}
-	n, err := s.out.Read(p)
-	if err != nil {
-		s.end()
-		if n > 0 {
-			return n, nil
-		}
-		return 0, s.err
-	}
-	return n, nil
-}
-
-func (s *Stream) end() {
-	s.ended = true
-	s.err = failure(s.ctx, s.args, &s.said, s.cmd.Wait())
-	if bad := s.input.Load(); bad != nil && s.ctx.Err() == nil {
-		s.err = fmt.Errorf("input of git %s: %w", s.args[0], *bad)
-	}
-	if s.err == nil {
-		s.err = io.EOF
-	}
-	s.cancel()
-}
-
-// Close ends git if it still runs. It may be called more than once.
-func (s *Stream) Close() error {
-	if !s.ended {
-		s.cancel()
-		s.end()
-	}
-	return nil
-}
-
-// Stderr is the end of what git printed there; of use once the stream ended.
-func (s *Stream) Stderr() string { return s.said.String() }
-
-func failure(ctx context.Context, args []string, said *tail, err error) error {
+// explained makes git's own error of how a process ended.
+func explained(args []string, err error) error {
+	var failed *process.Failure
+	var input *process.InputError
 	var missing *exec.Error
 	switch {
-	case err == nil:
-		return nil
-	case ctx.Err() != nil:
-		return ctx.Err()
+	case errors.As(err, &failed):
+		return &Error{Args: args, Stderr: failed.Stderr, Err: failed.Err}
+	case errors.As(err, &input):
+		return fmt.Errorf("input of git %s: %w", args[0], input.Err)
 	case errors.As(err, &missing):
 		return fmt.Errorf("the git program can't be run: %w (install git 2.39 or newer)", err)
 	}
-	return &Error{Args: args, Stderr: said.String(), Err: err}
+	return err
 }
 
 // Init makes an empty bare repository in dir, which may exist if it is empty, with objects named by format: "sha1" or "sha256". It has neither hooks nor
@@ -269,45 +157,4 @@ func Init(ctx context.Context, dir, format string) (*Git, error) {
 	}
 	g := &Git{Dir: dir}
 	return g, g.Run(ctx, nil, io.Discard, "init", "--quiet", "--bare", "--template=", "--initial-branch=main", "--object-format="+format)
-}
-
-// tail keeps the end of what is written to it.
-type tail struct{ b []byte }
-
-const tailSize = 4096
-
-// Write keeps the last bytes.
-func (t *tail) Write(p []byte) (int, error) {
-	n := len(p)
-	t.b = append(t.b, p[max(0, n-tailSize):]...)
-	if len(t.b) > 2*tailSize {
-		t.b = append(t.b[:0], t.b[len(t.b)-tailSize:]...)
-	}
-	return n, nil
-}
-
-// String is what was kept, from the beginning of a line on, as valid text.
-func (t *tail) String() string {
-	b := t.b
-	if len(b) > tailSize {
-		b = b[len(b)-tailSize:]
-		if i := bytes.IndexByte(b, '\n'); i >= 0 {
-			b = b[i+1:]
-		}
-	}
-	return strings.ToValidUTF8(string(b), "?")
-}
-
-// bounded is a buffer that refuses to grow beyond max.
-type bounded struct {
-	bytes.Buffer
-	max int
-}
-
-// Write appends p.
-func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.max {
-		return 0, fmt.Errorf("git printed more than %d bytes", b.max)
-	}
-	return b.Buffer.Write(p)
 }

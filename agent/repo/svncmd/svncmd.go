@@ -3,6 +3,7 @@
 package svncmd
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -10,9 +11,9 @@ import (
 	"os"
 	"os/exec"
 	"strings"
-	"sync/atomic"
-	"syscall"
 	"time"
+
+	"farshore/agent/repo/process"
 )
 
 // The programs, all of which come with Subversion.
@@ -25,12 +26,9 @@ const (
 	howToGet = "install Subversion 1.10 or newer, on Debian and Ubuntu: apt install subversion"
 )
 
-// idle is how long a program may print nothing while it is waited for. Between two revisions lies the time in which one of them is read or verified, which takes
+// idle is how long a program may neither print nor take input. Between two revisions lies the time in which one of them is read or verified, which takes
 // minutes when it adds many gigabytes.
 const idle = 30 * time.Minute
-
-// grace is how long what a program left behind may hold its pipes after it ended.
-const grace = 5 * time.Second
 
 // Tool runs the programs. The zero value is for repositories on this machine. Its methods may be called concurrently.
 type Tool struct {
@@ -40,7 +38,7 @@ type Tool struct {
 	Password string
 	// SSH is the command that reaches a server of svn+ssh; nil means ssh.
 	SSH []string
-	// Idle is how long a program may print nothing; 0 means half an hour.
+	// Idle is how long a program may neither print nor take input; 0 means half an hour.
 	Idle time.Duration
 }
 
@@ -98,56 +96,26 @@ func Environment() []string {
 	return env
 }
 
-func command(ctx context.Context, program string, args []string) *exec.Cmd {
-	cmd := exec.CommandContext(ctx, program, args...)
-	cmd.Env = Environment()
-	cmd.Dir = "/"
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = grace
-	return cmd
+// Stream is what a running program prints (package process).
+type Stream = process.Stream
+
+func (t *Tool) spec(stdin io.Reader, program string, args []string) process.Spec {
+	return process.Spec{Program: program, Args: args, Env: Environment(), Dir: "/", Stdin: stdin, Idle: cmp.Or(t.Idle, idle)}
 }
 
 // Start runs a program with stdin, which may be nil, and returns what it prints as a stream. Paths in args must be absolute.
 func (t *Tool) Start(ctx context.Context, stdin io.Reader, program string, args ...string) (*Stream, error) {
-	outer := ctx
-	ctx, cancel := context.WithCancel(ctx)
-	cmd := command(ctx, program, args)
-	s := &Stream{ctx: outer, cancel: cancel, cmd: cmd, program: program, idle: t.Idle}
-	if s.idle == 0 {
-		s.idle = idle
-	}
-	if len(args) > 0 {
-		s.command = args[0]
-	}
-	cmd.Stderr = &s.said
-	in, err := feed(cmd, stdin)
-	if err == nil {
-		s.out, err = cmd.StdoutPipe()
-	}
-	if err == nil {
-		err = cmd.Start()
-	}
+	s, err := process.Start(ctx, t.spec(stdin, program, args))
 	if err != nil {
-		cancel()
-		return nil, s.failure(err)
+		return nil, explained(program, args, err)
 	}
-	if in != nil {
-		go s.copyIn(in, stdin)
-	}
-	return s, nil
+	return s.Explained(func(err error) error { return explained(program, args, err) }), nil
 }
 
 // Run runs a program with stdin, which may be nil, and writes what it prints to stdout. A failure is an *Error, ErrMissing, the context's error, or what stdin or
 // stdout failed with. It does not wait for a read of stdin that never returns.
 func (t *Tool) Run(ctx context.Context, stdin io.Reader, stdout io.Writer, program string, args ...string) error {
-	s, err := t.Start(ctx, stdin, program, args...)
-	if err != nil {
-		return err
-	}
-	defer s.Close()
-	_, err = io.Copy(stdout, s)
-	return err
+	return explained(program, args, process.Run(ctx, t.spec(stdin, program, args), stdout))
 }
 
 // maxOutput bounds what Output holds in memory.
@@ -155,9 +123,28 @@ const maxOutput = 64 << 20
 
 // Output runs a program and returns what it prints, at most 64 MiB.
 func (t *Tool) Output(ctx context.Context, program string, args ...string) ([]byte, error) {
-	out := &bounded{max: maxOutput}
-	err := t.Run(ctx, nil, out, program, args...)
-	return out.Bytes(), err
+	out, err := process.Output(ctx, t.spec(nil, program, args), maxOutput)
+	return out, explained(program, args, err)
+}
+
+// explained makes an error of our own of how a process ended.
+func explained(program string, args []string, err error) error {
+	command := ""
+	if len(args) > 0 {
+		command = args[0]
+	}
+	var failed *process.Failure
+	var input *process.InputError
+	var missing *exec.Error
+	switch {
+	case errors.As(err, &failed):
+		return &Error{Program: program, Command: command, Stderr: failed.Stderr, Err: failed.Err}
+	case errors.As(err, &input):
+		return fmt.Errorf("input of %s %s: %w", program, command, input.Err)
+	case errors.As(err, &missing):
+		return fmt.Errorf("the program %s can't be run: %w: %w", program, missing.Err, ErrMissing)
+	}
+	return err
 }
 
 // Remote starts svn or svnrdump with what keeps it from asking, from storing, and from the user's configuration, and with the tool's credentials.
@@ -194,98 +181,4 @@ func (t *Tool) tunnel() string {
 		quoted = append(quoted, w)
 	}
 	return strings.Join(append(quoted, "-q", "-o", "BatchMode=yes", "-o", "ConnectTimeout=60", "--"), " ")
-}
-
-// feed makes the pipe through which a program is given stdin. The package's own copying would be waited for, even while a read of stdin hangs.
-func feed(cmd *exec.Cmd, stdin io.Reader) (io.WriteCloser, error) {
-	if stdin == nil {
-		return nil, nil
-	}
-	return cmd.StdinPipe()
-}
-
-// Stream is what a running program prints. Read returns io.EOF only when the program ended well; the caller closes it in any case. Not safe for concurrent use.
-type Stream struct {
-	ctx              context.Context // the caller's
-	cancel           context.CancelFunc
-	cmd              *exec.Cmd
-	program, command string
-	idle             time.Duration
-	out              io.Reader
-	said             tail
-	input            atomic.Pointer[error] // what stdin failed with
-	stalled          atomic.Bool
-	ended            bool
-	err              error
-}
-
-// copyIn gives the program its input. Where that fails the program is ended: to it, input that was cut off would look like all of it.
-func (s *Stream) copyIn(in io.WriteCloser, stdin io.Reader) {
-	r := &failing{r: stdin}
-	_, _ = io.Copy(in, r) // a program that takes no more says so itself
-	if r.err != nil {
-		s.input.Store(&r.err)
-		s.cancel()
-	}
-	_ = in.Close() // it may be closed by now
-}
-
-// Read reads on; at the end it says how the program ended.
-func (s *Stream) Read(p []byte) (int, error) {
-	if s.ended {
-		return 0, s.err
-	}
-	watch := time.AfterFunc(s.idle, func() {
-		s.stalled.Store(true)
-		s.cancel()
-	})
-	n, err := s.out.Read(p)
-	watch.Stop()
-	if err == nil {
-		return n, nil
-	}
-	s.end()
-	if n > 0 {
-		return n, nil
-	}
-	return 0, s.err
-}
-
-func (s *Stream) end() {
-	s.ended = true
-	s.err = s.failure(s.cmd.Wait())
-	if s.err == nil {
-		s.err = io.EOF
-	}
-	s.cancel()
-}
-
-// Close ends the program if it still runs. It may be called more than once.
-func (s *Stream) Close() error {
-	if !s.ended {
-		s.cancel()
-		s.end()
-	}
-	return nil
-}
-
-// Stderr is the end of what the program printed there; of use once the stream ended.
-func (s *Stream) Stderr() string { return s.said.String() }
-
-func (s *Stream) failure(err error) error {
-	var missing *exec.Error
-	bad := s.input.Load()
-	switch {
-	case s.ctx.Err() != nil && err != nil:
-		return s.ctx.Err()
-	case bad != nil:
-		return fmt.Errorf("input of %s %s: %w", s.program, s.command, *bad)
-	case err == nil:
-		return nil
-	case errors.As(err, &missing):
-		return fmt.Errorf("the program %s can't be run: %w: %w", s.program, missing.Err, ErrMissing)
-	case s.stalled.Load():
-		err = fmt.Errorf("it was ended because it printed nothing for %s", s.idle)
-	}
-	return &Error{Program: s.program, Command: s.command, Stderr: s.said.String(), Err: err}
 }

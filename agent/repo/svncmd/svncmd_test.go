@@ -41,7 +41,7 @@ func TestEnds(t *testing.T) {
 		{"with a failure", "echo some; echo 'svnadmin: E160004: bad' >&2; exit 1", nil, svncmd.Tool{}, "some\n", "svnadmin x: svnadmin: E160004: bad"},
 		{"without a word", "exit 3", nil, svncmd.Tool{}, "", "svnadmin x: exit status 3"},
 		{"input that fails", "cat", io.MultiReader(strings.NewReader("hel"), iotest.ErrReader(broken)), svncmd.Tool{}, "hel", "input of svnadmin x: broken"},
-		{"silence", "echo some; sleep 1000", nil, svncmd.Tool{Idle: 300 * time.Millisecond}, "some\n", "svnadmin x: it was ended because it printed nothing for 300ms"},
+		{"silence", "echo some; sleep 1000", nil, svncmd.Tool{Idle: 300 * time.Millisecond}, "some\n", "svnadmin x: it was ended, since nothing moved for 300ms"},
 	}
 	for _, test := range tests {
 		t.Run(test.name, func(t *testing.T) {

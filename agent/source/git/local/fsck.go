@@ -3,16 +3,13 @@ package local
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"slices"
 	"strings"
-	"syscall"
-	"time"
-
-	"farshore/agent/repo/gitcmd"
 )
 
 // maxFsck bounds the bytes of a baseline.
@@ -53,20 +50,16 @@ func (r *Repository) shadowRefs(ctx context.Context) error {
 // runFsck returns what git fsck prints. Its findings go to both of its outputs, so both are kept.
 func (r *Repository) runFsck(ctx context.Context) ([]byte, error) {
 	args := []string{"fsck", "--full", "--no-dangling", "--no-reflogs", "--no-progress"}
-	cmd := exec.CommandContext(ctx, "git", args...)
-	cmd.Env = append(gitcmd.Environment(), "GIT_DIR="+r.git.Dir, "GIT_OBJECT_DIRECTORY="+r.git.Objects)
-	cmd.Dir = r.git.Dir
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	cmd.WaitDelay = 5 * time.Second
 	var out, said limited
-	cmd.Stdout, cmd.Stderr = &out, &said
-	err := cmd.Run()
+	git := *r.git
+	git.Stderr = &said
+	err := git.Run(ctx, nil, &out, args...)
+	var exit *exec.ExitError
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case err != nil && (cmd.ProcessState == nil || cmd.ProcessState.ExitCode() < 0 || fatal(said.b)):
-		return nil, r.failure(&gitcmd.Error{Args: args, Stderr: string(said.b), Err: err})
+	case err != nil && (!errors.As(err, &exit) || exit.ExitCode() < 0 || fatal(said.b)):
+		return nil, r.failure(err)
 	}
 	return append(out.b, said.b...), nil
 }

@@ -1,4 +1,4 @@
-package svncmd
+package process
 
 import (
 	"bytes"
@@ -7,10 +7,11 @@ import (
 	"strings"
 )
 
-// failing remembers what a reader failed with.
+// failing remembers what a reader failed with, and tells of each read.
 type failing struct {
-	r   io.Reader
-	err error
+	r     io.Reader
+	moved func()
+	err   error
 }
 
 // Read reads on.
@@ -19,6 +20,7 @@ func (f *failing) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF {
 		f.err = err
 	}
+	f.moved()
 	return n, err
 }
 
@@ -37,7 +39,7 @@ func (t *tail) Write(p []byte) (int, error) {
 	return n, nil
 }
 
-// String is what was kept, from the beginning of a line on, as valid text.
+// String is what was kept, from the beginning of a line on, as valid text without white space at its ends.
 func (t *tail) String() string {
 	b := t.b
 	if len(b) > tailSize {
@@ -46,19 +48,19 @@ func (t *tail) String() string {
 			b = b[i+1:]
 		}
 	}
-	return strings.ToValidUTF8(string(b), "?")
+	return strings.TrimSpace(strings.ToValidUTF8(string(b), "?"))
 }
 
-// bounded is a buffer that refuses to grow beyond max.
+// bounded is a buffer that refuses to grow beyond max. It has no other methods of a buffer's, which would go past the bound.
 type bounded struct {
-	bytes.Buffer
+	b   bytes.Buffer
 	max int
 }
 
 // Write appends p.
 func (b *bounded) Write(p []byte) (int, error) {
-	if b.Len()+len(p) > b.max {
+	if b.b.Len()+len(p) > b.max {
 		return 0, fmt.Errorf("the program printed more than %d bytes", b.max)
 	}
-	return b.Buffer.Write(p)
+	return b.b.Write(p)
 }
