@@ -12,7 +12,8 @@ import (
 	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"farshore/agent/source/git/internal/web"
 )
 
 // answer is a good answer of the API.
@@ -180,7 +181,7 @@ func refusal(resp *http.Response, data []byte, token string) *apiError {
 	e.limit = e.code == http.StatusTooManyRequests || used || said || h.Get("Retry-After") != ""
 	const unknown = time.Minute // GitHub asks for at least a minute where it says nothing
 	e.after = unknown
-	if wait, ok := after(h.Get("Retry-After")); ok {
+	if wait, ok := web.RetryAfter(h.Get("Retry-After"), time.Now()); ok {
 		e.after = wait
 		return e
 	}
@@ -192,15 +193,6 @@ func refusal(resp *http.Response, data []byte, token string) *apiError {
 		}
 	}
 	return e
-}
-
-// after reads a Retry-After header: seconds or a date (RFC 9110, section 10.2.3).
-func after(s string) (time.Duration, bool) {
-	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return time.Duration(n) * time.Second, true
-	}
-	t, err := http.ParseTime(s)
-	return time.Until(t), err == nil
 }
 
 // message returns what an error's JSON says, in one line that does not have the token.
@@ -220,24 +212,7 @@ func message(data []byte, token string) string {
 		if token != "" {
 			s = strings.ReplaceAll(s, token, "***")
 		}
-		return clean(s)
+		return web.Clean(s)
 	}
 	return ""
-}
-
-// clean makes a stranger's text fit to be shown: one line of at most 200 printable characters.
-func clean(s string) string {
-	const most = 200
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		if n++; n > most {
-			return b.String() + "…"
-		}
-		if !unicode.IsPrint(r) {
-			r = ' '
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
 }

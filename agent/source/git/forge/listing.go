@@ -12,6 +12,7 @@ import (
 
 	"farshore/agent/record"
 	"farshore/agent/source"
+	"farshore/agent/source/git/internal/web"
 )
 
 // listing is the state of one List.
@@ -113,7 +114,7 @@ func (l *listing) take(page *answer) ([]found, error) {
 	}
 	list, err := l.kind.decode(page.data)
 	if err != nil {
-		return nil, fmt.Errorf("the server's list can't be read: %s", clean(err.Error()))
+		return nil, fmt.Errorf("the server's list can't be read: %s", web.Clean(err.Error()))
 	}
 	for _, f := range list {
 		if f.id <= 0 {

@@ -14,6 +14,7 @@ import (
 
 	"farshore/agent/record"
 	"farshore/agent/source"
+	"farshore/agent/source/git/internal/web"
 )
 
 const mediaType = "application/vnd.git-lfs+json"
@@ -136,7 +137,7 @@ func (c *Client) post(ctx context.Context, data []byte) ([]byte, error) {
 			return out, err
 		}
 		if !sameOrigin(next, c.batch) {
-			return nil, fmt.Errorf("LFS at %s: the server points to %s: put the repository's new address into the configuration", c.batch.Host, clean(next.Host))
+			return nil, fmt.Errorf("LFS at %s: the server points to %s: put the repository's new address into the configuration", c.batch.Host, web.Clean(next.Host))
 		}
 		at = next
 	}
@@ -188,7 +189,7 @@ func (c *Client) batchBody(w *watched, resp *http.Response, secret string) ([]by
 func (c *Client) answers(list []Pointer, data []byte, at time.Time) (map[string]answer, error) {
 	var out response
 	if err := json.Unmarshal(data, &out); err != nil {
-		return nil, fmt.Errorf("LFS at %s: the answer to a batch can't be read: %s", c.batch.Host, clean(err.Error()))
+		return nil, fmt.Errorf("LFS at %s: the answer to a batch can't be read: %s", c.batch.Host, web.Clean(err.Error()))
 	}
 	if cmpOr(out.Transfer, "basic") != "basic" || cmpOr(out.HashAlgo, "sha256") != "sha256" {
 		return nil, fmt.Errorf("LFS at %s: the server wants transfer %.20q with hash %.20q: only basic and sha256 are known", c.batch.Host, out.Transfer, out.HashAlgo)
@@ -210,9 +211,9 @@ func (c *Client) answer(o *responseObject, at time.Time) answer {
 	what := "LFS at " + c.batch.Host + ": object " + o.OID
 	switch {
 	case o.Error != nil && (o.Error.Code == http.StatusNotFound || o.Error.Code == http.StatusGone):
-		return answer{err: fmt.Errorf("%s: %w: code %d: %s", what, ErrMissing, o.Error.Code, clean(o.Error.Message))}
+		return answer{err: fmt.Errorf("%s: %w: code %d: %s", what, ErrMissing, o.Error.Code, web.Clean(o.Error.Message))}
 	case o.Error != nil:
-		return answer{err: fmt.Errorf("%s: the server says: code %d: %s", what, o.Error.Code, clean(o.Error.Message))}
+		return answer{err: fmt.Errorf("%s: the server says: code %d: %s", what, o.Error.Code, web.Clean(o.Error.Message))}
 	case o.Actions.Download == nil:
 		return answer{err: fmt.Errorf("%s: the server gives no link to it", what)}
 	}

@@ -9,10 +9,10 @@ import (
 	"math/rand/v2"
 	"net/http"
 	"net/url"
-	"strconv"
 	"strings"
 	"time"
-	"unicode"
+
+	"farshore/agent/source/git/internal/web"
 )
 
 // statusError is an answer that is no success.
@@ -51,12 +51,13 @@ func (e *silentError) Unwrap() error { return e.err }
 
 // status makes the error of an answer that is no success, with the server's message but for the secret.
 func status(what string, w *watched, resp *http.Response, secret string) error {
-	e := &statusError{what: what, code: resp.StatusCode, after: retryAfter(resp.Header.Get("Retry-After"))}
+	after, _ := web.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
+	e := &statusError{what: what, code: resp.StatusCode, after: after}
 	const maxError = 64 << 10
 	data, err := io.ReadAll(io.LimitReader(w.reader(resp.Body), maxError))
 	var said struct{ Message string }
 	if err == nil && json.Unmarshal(data, &said) == nil {
-		e.message = clean(withoutSecret(said.Message, secret))
+		e.message = web.Clean(withoutSecret(said.Message, secret))
 	}
 	return e
 }
@@ -66,34 +67,6 @@ func withoutSecret(s, secret string) string {
 		return s
 	}
 	return strings.ReplaceAll(s, secret, "***")
-}
-
-// clean makes a stranger's text fit to be shown: one line of at most 200 printable characters.
-func clean(s string) string {
-	const most = 200
-	var b strings.Builder
-	n := 0
-	for _, r := range s {
-		if n++; n > most {
-			return b.String() + "…"
-		}
-		if !unicode.IsPrint(r) {
-			r = ' '
-		}
-		b.WriteRune(r)
-	}
-	return strings.TrimSpace(b.String())
-}
-
-// retryAfter reads the header of that name: seconds or a date (RFC 9110, section 10.2.3).
-func retryAfter(s string) time.Duration {
-	if n, err := strconv.ParseUint(s, 10, 31); err == nil {
-		return time.Duration(n) * time.Second
-	}
-	if t, err := http.ParseTime(s); err == nil {
-		return max(0, time.Until(t))
-	}
-	return 0
 }
 
 // temporary reports whether another attempt may succeed.

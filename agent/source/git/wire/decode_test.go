@@ -212,21 +212,6 @@ func TestClean(t *testing.T) {
 	}
 }
 
-func TestRetryAfter(t *testing.T) {
-	now := time.Date(2030, 1, 2, 3, 4, 5, 0, time.UTC)
-	for value, want := range map[string]time.Duration{
-		"0": 0, "17": 17 * time.Second, "-1": 0, "soon": 0, "99999999999999999999": 0,
-		"Wed, 02 Jan 2030 03:05:05 GMT": time.Minute, "Tue, 01 Jan 2030 03:05:05 GMT": 0,
-	} {
-		if got, has := retryAfter(value, now); got != want || !has {
-			t.Errorf("%q: %v, %v", value, got, has)
-		}
-	}
-	if _, has := retryAfter("", now); has {
-		t.Error("there is none")
-	}
-}
-
 // TestCredential holds to whom a password may go.
 func TestCredential(t *testing.T) {
 	for _, c := range []struct{ address, to, want string }{

@@ -16,6 +16,7 @@ import (
 
 	"farshore/agent/record"
 	"farshore/agent/source"
+	"farshore/agent/source/git/internal/web"
 )
 
 // httpMessage is one request, which may be sent more than once.
@@ -176,7 +177,7 @@ func (l *httpLink) unreached(err error) error {
 // judge makes an error of every answer that is neither a success nor a redirect.
 func (l *httpLink) judge(resp *http.Response, c credential) error {
 	status := resp.StatusCode
-	after, hasAfter := retryAfter(resp.Header.Get("Retry-After"), time.Now())
+	after, hasAfter := web.RetryAfter(resp.Header.Get("Retry-After"), time.Now())
 	if status == http.StatusOK || status/100 == 3 {
 		return nil
 	}
@@ -218,18 +219,4 @@ func (l *httpLink) saidBy(resp *http.Response) string {
 		return fmt.Sprintf(", saying %q", said)
 	}
 	return ""
-}
-
-// retryAfter reads a Retry-After header: seconds, or a time.
-func retryAfter(value string, now time.Time) (time.Duration, bool) {
-	if value == "" {
-		return 0, false
-	}
-	if n, err := strconv.Atoi(value); err == nil && n >= 0 {
-		return time.Duration(min(n, 1<<30)) * time.Second, true
-	}
-	if at, err := http.ParseTime(value); err == nil {
-		return max(0, at.Sub(now)), true
-	}
-	return 0, true
 }
