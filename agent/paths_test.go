@@ -19,6 +19,8 @@ type pairs struct {
 	// fail is what the capture of an item, "path kind", fails with; stop the item before which the listing fails.
 	fail map[string]error
 	stop string
+	// gap is what the listing fails with after its last item.
+	gap error
 }
 
 func (p *pairs) Place() record.Place {
@@ -46,6 +48,9 @@ func (p *pairs) List(ctx context.Context, r source.Range, yield func(source.Entr
 				return err
 			}
 		}
+	}
+	if p.gap != nil {
+		return &source.Gap{Err: p.gap}
 	}
 	return ctx.Err()
 }
@@ -202,4 +207,14 @@ func TestPartial(t *testing.T) {
 			t.Errorf("summary %+v", sum)
 		}
 	}
+}
+
+// TestGap holds that all paths are captured of a listing that says that it is whole but for what it could not look at.
+func TestGap(t *testing.T) {
+	r := newRig(t)
+	p := &pairs{tags: map[string]string{"a": "1", "b": "1"}, gap: errors.New("a folder can't be read")}
+	if sum, err := r.replicate(t.Context(), p, agent.Options{}); err == nil || sum.Complete {
+		t.Errorf("the gap is not told: %v", err)
+	}
+	r.shows("with a gap", p.want())
 }

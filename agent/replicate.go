@@ -193,8 +193,8 @@ const (
 func (p *pass) write(ctx context.Context) error {
 	var held []*op
 	for o := range p.ops {
-		if o.what == end && o.err != nil {
-			held = nil // the listing broke off, perhaps within that path
+		if o.what == end && brokeOff(o.err) {
+			held = nil // perhaps within that path
 		}
 		if len(held) > 0 && o.path != held[0].path {
 			if err := p.together(ctx, held); err != nil {
@@ -219,6 +219,12 @@ func (p *pass) write(ctx context.Context) error {
 		}
 	}
 	return nil // what is held was cut off by an interruption: the next pass takes its path as a whole
+}
+
+// brokeOff reports whether a listing ended with an error that leaves its last path in doubt.
+func brokeOff(err error) bool {
+	var gap *source.Gap
+	return err != nil && !errors.As(err, &gap)
 }
 
 // together takes the steps of one path: all of them or, where one can't be taken, none. A snapshot has a repository with what belongs to it.

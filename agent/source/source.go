@@ -82,6 +82,16 @@ type Looker interface {
 	Look(ctx context.Context, path, kind string) (record.Attrs, error)
 }
 
+// Gap is a listing's error that says: every path that was yielded was yielded with all its items, and Err is about what was not listed. After any other error of a
+// listing, its last path may have had more items.
+type Gap struct{ Err error }
+
+// Error says what was not listed.
+func (g *Gap) Error() string { return g.Err.Error() }
+
+// Unwrap returns the cause.
+func (g *Gap) Unwrap() error { return g.Err }
+
 // ErrGone says that an item was listed and is no longer there. It is neither changed nor deleted: the next listing decides.
 var ErrGone = errors.New("the item is no longer there")
 
