@@ -252,6 +252,11 @@ func (p *pass) capture(o *op) {
 		o.rec, o.err = unreadable(bad, last), nil
 	}
 	if o.err == nil {
+		if n := o.rec.LineSize(); n > record.MaxRecord {
+			o.rec = unreadable(&source.Unreadable{
+				Reason: record.ReasonTooLarge, Detail: fmt.Sprintf("what describes it comes to %d bytes, and a record has at most %d", n, record.MaxRecord),
+			}, last)
+		}
 		o.rec.Path, o.rec.Version, o.rec.Kind = o.entry.Path, o.entry.Version, o.entry.Kind
 	}
 }

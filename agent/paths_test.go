@@ -68,6 +68,9 @@ func (p *pairs) Capture(ctx context.Context, e source.Entry, _ *record.Record, s
 		return nil, err
 	}
 	attrs := record.Attrs{"tag": e.Attrs["tag"]}
+	if e.Attrs["tag"] == "huge" {
+		attrs["list"] = strings.Repeat("x", record.MaxRecord)
+	}
 	if e.Kind == record.KindSidecar && e.Attrs["tag"] == "partial" {
 		attrs[record.AttrOmitted] = "one file: too odd"
 	}
@@ -217,4 +220,19 @@ func TestGap(t *testing.T) {
 		t.Errorf("the gap is not told: %v", err)
 	}
 	r.shows("with a gap", p.want())
+}
+
+// TestHugeRecord holds that an item whose record no reader would take is recorded as such, and spoils no other's.
+func TestHugeRecord(t *testing.T) {
+	r := newRig(t)
+	p := &pairs{tags: map[string]string{"a": "1", "b": "1", "c": "1"}}
+	r.mustReplicate(p, agent.Options{})
+	p.tags["b"], p.tags["c"] = "huge", "2"
+	if sum := r.mustReplicate(p, agent.Options{}); sum.Unreadable[record.ReasonTooLarge] != 2 {
+		t.Errorf("summary %+v", sum)
+	}
+	r.shows("with a huge one", []string{"a git present 1", "a sidecar present 1", "b git too-large 1", "b sidecar too-large 1", "c git present 2", "c sidecar present 2"})
+	p.tags["b"] = "3"
+	r.mustReplicate(p, agent.Options{})
+	r.shows("when it is small again", p.want())
 }

@@ -127,3 +127,43 @@ func checkExtent(off, length int64) error {
 	}
 	return nil
 }
+
+// MaxRecord is the most bytes that the line of a record may have: less than any line, so that it fits as another record's last one as well.
+const MaxRecord = maxLine - 64<<10
+
+// LineSize returns how many bytes the record's line comes to, at the most and without looking at each byte where that is little; exactly where it is near
+// MaxRecord.
+func (r *Record) LineSize() int64 {
+	n := r.most()
+	if r.Last != nil {
+		n += r.Last.most()
+	}
+	if n <= MaxRecord {
+		return n
+	}
+	return int64(len(AppendRecord(nil, r, func(Hash) int { return MaxPackChunks })))
+}
+
+// most is more than the bytes that the record's members come to: each byte of a text may take six.
+func (r *Record) most() int64 {
+	n := 200 + text(r.Path, r.Version, r.Kind, r.State, r.Reason, r.Detail) + r.Attrs.most()
+	for i := range r.Parts {
+		p := &r.Parts[i]
+		n += 200 + text(p.Kind, p.Encoding, p.Base, p.Inline) + p.Attrs.most() + 50*int64(len(p.Extents)) + 200*int64(len(p.Pages)+len(p.Lines))
+	}
+	return n
+}
+
+func (a Attrs) most() (n int64) {
+	for key, value := range a {
+		n += text(key, value)
+	}
+	return n
+}
+
+func text(all ...string) (n int64) {
+	for _, s := range all {
+		n += 6*int64(len(s)) + 20
+	}
+	return n
+}

@@ -144,3 +144,18 @@ func TestSize(t *testing.T) {
 		t.Errorf("%d", got)
 	}
 }
+
+// TestLineSize holds the estimate to the bytes that are written, and expects it exact where it decides.
+func TestLineSize(t *testing.T) {
+	odd := strings.Repeat("\x00\"\xff", 1000)
+	for _, n := range []int{0, 1, 1000, MaxRecord / 100} {
+		r := &Record{Path: odd, Kind: KindGit, State: Unreadable, Reason: ReasonOther, Detail: odd, Attrs: Attrs{"k": odd}, Last: &Record{State: Present}}
+		for range n {
+			r.Last.Parts = append(r.Last.Parts, content(3, "x", Extent{packA(), 0, 1}, Extent{packB(), 1 << 29, 2}))
+		}
+		size, line := r.LineSize(), int64(len(AppendRecord(nil, r, func(Hash) int { return MaxPackChunks })))
+		if size < line || size > MaxRecord && size != line {
+			t.Errorf("%d parts: %d bytes in place of %d", n, size, line)
+		}
+	}
+}

@@ -52,6 +52,9 @@ func (b *segmentBuilder) add(ctx context.Context, r *record.Record) error {
 	if err := r.Check(); err != nil {
 		return fmt.Errorf("record of %q: %w", r.Path, err)
 	}
+	if n := r.LineSize(); n > record.MaxRecord+64<<10 {
+		return fmt.Errorf("record of %q: its line would have %d bytes, and no reader takes so many", r.Path, n)
+	}
 	if err := b.refer(ctx, r); err != nil {
 		return err
 	}
