@@ -27,12 +27,16 @@ type checker struct {
 	sum     uint32
 
 	left  int64 // data of the entry that is still to come
-	block int   // and of its block
+	block int   // and of its block; of deflated data the bytes of the next section, 0 where none is expected
 	last  bool  // the block is the entry's last
+
+	begin [2]byte   // of the data of each entry
+	flate *inflater // nil: data is stored
+	met   func([]byte) error
 }
 
 func newChecker(idSize int, offsets *table) *checker {
-	return &checker{offsets: offsets, trailer: make([]byte, 0, idSize), state: (*checker).header}
+	return &checker{offsets: offsets, trailer: make([]byte, 0, idSize), state: (*checker).header, begin: zlibBegin(0)}
 }
 
 // expect says what the next entry must be.
@@ -180,10 +184,14 @@ func (c *checker) zlib(p []byte) (int, error) {
 	if f == nil {
 		return n, nil
 	}
-	if f[0] != 0x78 || f[1] != 0x01 {
+	if !bytes.Equal(f, c.begin[:]) {
 		return n, errors.New("its data has another beginning")
 	}
 	c.state = (*checker).stored
+	if c.flate != nil {
+		c.flate.begin(c.met)
+		c.state = (*checker).deflated
+	}
 	return n, nil
 }
 

@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"fmt"
-	"io"
 	"math/rand/v2"
 	"os"
 	"slices"
@@ -202,14 +201,32 @@ func bigPack(t testing.TB) []byte {
 func BenchmarkTranscode(b *testing.B) {
 	pack := bigPack(b)
 	for _, raw := range []bool{false, true} {
-		b.Run(fmt.Sprintf("raw=%v", raw), func(b *testing.B) {
-			b.SetBytes(int64(len(pack)))
-			b.ReportAllocs()
-			for b.Loop() {
-				if _, err := Transcode(io.Discard, bytes.NewReader(pack), Options{IDSize: 20, Raw: raw}); err != nil {
-					b.Fatal(err)
-				}
-			}
-		})
+		b.Run(fmt.Sprintf("raw=%v", raw), func(b *testing.B) { transcodes(b, pack, Options{IDSize: 20, Raw: raw}) })
 	}
+	stored, _ := rewrite(b, pack, Options{IDSize: 20})
+	for level := range maxLevel + 1 {
+		b.Run(fmt.Sprintf("stored to level %d", level), func(b *testing.B) { transcodes(b, stored, Options{IDSize: 20, Level: level}) })
+	}
+}
+
+// transcodes rewrites a pack again and again.
+func transcodes(b *testing.B, pack []byte, o Options) {
+	b.SetBytes(int64(len(pack)))
+	b.ReportAllocs()
+	var size counting
+	for b.Loop() {
+		size = 0
+		if _, err := Transcode(&size, bytes.NewReader(pack), o); err != nil {
+			b.Fatal(err)
+		}
+	}
+	b.ReportMetric(float64(size), "written/op")
+}
+
+// counting is a writer that counts.
+type counting int64
+
+func (c *counting) Write(p []byte) (int, error) {
+	*c += counting(len(p))
+	return len(p), nil
 }

@@ -1,7 +1,7 @@
 // Package gitpack rewrites a git pack stream such that a general compressor can see what is in it: each object's data is stored, not deflated, and all else
-// (objects, their order, git's deltas) stays. What it writes is again a pack that every git reads. It works in one pass and in flat memory, and reads what
-// it writes back while it writes it. It does no I/O but on the streams that it is given, and never resolves a delta but small ones in search of pointers to
-// large files.
+// (objects, their order, git's deltas) stays. It also does the reverse. What it writes is again a pack that every git reads. It works in one pass and in flat
+// memory, and reads what it writes back while it writes it. It does no I/O but on the streams that it is given, and never resolves a delta but small ones
+// in search of pointers to large files.
 package gitpack
 
 import (
@@ -17,6 +17,8 @@ type Options struct {
 	IDSize int
 	// Raw copies the pack as it is, and only checks it.
 	Raw bool
+	// Level says how strongly objects' data is deflated: from 1, fast, to 9, small. 0 stores it.
+	Level int
 	// Pointer is told each pointer of Git LFS that is seen: the large file's id (hexadecimal SHA-256) and size. It may be called more than once with the same
 	// one, and before it is known whether the pack is valid. May be nil.
 	Pointer func(oid string, size int64)
@@ -28,6 +30,8 @@ type Facts struct {
 	Objects int64
 	// Trailer is the hexadecimal hash that ends what was written.
 	Trailer string
+	// SourceTrailer is the one that ends what was read, and is right.
+	SourceTrailer string
 	// SourceSize is the number of bytes that were read.
 	SourceSize int64
 	// Thin says that a delta names its base by id: that base may lie outside of the pack. A pack with Thin false stands on its own; one with Thin true may do
@@ -62,8 +66,8 @@ func (e *FormatError) Error() string {
 const maxObjects = 1 << 25
 
 // Transcode reads one pack from src up to the end of the stream and writes it to dst. It returns ErrKeep, wrapped, for a pack that must be stored as it is,
-// a *FormatError for what is no pack, and the errors of src and dst. What was written before an error is of no use. Memory: about 1 MiB, 9 bytes an object,
-// and up to 24 MiB for small blobs.
+// a *FormatError for what is no pack, and the errors of src and dst. What was written before an error is of no use. Memory: about 1 MiB, 3 more
+// where data is deflated, 9 bytes an object, and up to 24 MiB for small blobs.
 func Transcode(dst io.Writer, src io.Reader, o Options) (Facts, error) {
 	return transcode(dst, src, o, nil)
 }
@@ -73,16 +77,22 @@ func transcode(dst io.Writer, src io.Reader, o Options, fault func([]byte)) (Fac
 	if o.IDSize != 20 && o.IDSize != 32 {
 		return Facts{}, fmt.Errorf("gitpack: object ids of %d bytes: want 20 or 32", o.IDSize)
 	}
+	if o.Level < 0 || o.Level > maxLevel {
+		return Facts{}, fmt.Errorf("gitpack: level %d: want 0 to %d", o.Level, maxLevel)
+	}
 	t := &transcoder{in: newInput(src, o.IDSize), scan: newScanner(o), idSize: o.IDSize}
 	t.each = t.data
 	if o.Raw {
 		t.in.copyTo = dst
 	} else {
-		t.out = newOutput(dst, o.IDSize, &t.offsets)
-		t.out.fault = fault
+		out, err := newOutput(dst, o, &t.offsets)
+		if err != nil {
+			return Facts{}, err
+		}
+		out.fault = fault
+		t.out = out
 	}
-	err := t.run()
-	if err != nil {
+	if err := t.run(); err != nil {
 		return Facts{}, err
 	}
 	return t.facts(), nil
@@ -97,13 +107,14 @@ type transcoder struct {
 	count   uint32
 	thin    bool
 	trailer []byte // of what was written
+	source  []byte // and of what was read
 	each    func(chunk []byte) error
 }
 
 func (t *transcoder) facts() Facts {
 	return Facts{
-		Objects: int64(t.count), Trailer: hex.EncodeToString(t.trailer), SourceSize: t.in.offset(), Thin: t.thin,
-		LFS: t.scan.lfs, Unresolved: t.scan.unresolved,
+		Objects: int64(t.count), Trailer: hex.EncodeToString(t.trailer), SourceTrailer: hex.EncodeToString(t.source),
+		SourceSize: t.in.offset(), Thin: t.thin, LFS: t.scan.lfs, Unresolved: t.scan.unresolved,
 	}
 }
 
@@ -203,7 +214,7 @@ func (t *transcoder) end() error {
 	if err != nil {
 		return err
 	}
-	t.trailer = trailer
+	t.source, t.trailer = trailer, trailer
 	if t.out != nil {
 		t.trailer = t.out.end()
 		return t.out.err

@@ -65,7 +65,11 @@ func checkRewrite(t *testing.T, r *repo, pack, base []byte, thin bool) {
 	if len(pack) < 1<<20 {
 		checkAgain(t, pack, out, Options{IDSize: r.idSize()})
 	}
+	checkDeflated(t, r, out, len(pack), facts)
 	raw, rawFacts := rewrite(t, pack, Options{IDSize: r.idSize(), Raw: true})
+	if rawFacts.Trailer != rawFacts.SourceTrailer {
+		t.Errorf("the copy's trailer is %s, the source's %s", rawFacts.Trailer, rawFacts.SourceTrailer)
+	}
 	rawFacts.Trailer = facts.Trailer
 	if !bytes.Equal(raw, pack) || rawFacts != facts {
 		t.Errorf("the copy differs, or its facts: %+v, want %+v", rawFacts, facts)
@@ -346,6 +350,13 @@ func FuzzTranscode(f *testing.F) {
 		again, _ := rewrite(t, out.Bytes(), Options{IDSize: 20, Raw: raw})
 		if sha256.Sum256(again) != first {
 			t.Fatal("rewriting what was rewritten changes it")
+		}
+		if raw {
+			return
+		}
+		deflated, _ := rewrite(t, out.Bytes(), Options{IDSize: 20, Level: 6})
+		if again, _ := rewrite(t, deflated, Options{IDSize: 20}); !bytes.Equal(again, out.Bytes()) {
+			t.Fatal("deflating and storing what was rewritten changes it")
 		}
 	})
 }

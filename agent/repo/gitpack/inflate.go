@@ -63,33 +63,56 @@ func fixedLength(symbol int) byte {
 
 // inflate decompresses one stream and hands its data to each.
 func (z *inflater) inflate(each func([]byte) error) error {
-	z.bits, z.n, z.from, z.at, z.each = 0, 0, 0, 0, each
-	for {
-		if err := z.refill(); err != nil {
-			return err
-		}
-		last, kind := z.take(1), z.take(2)
+	z.begin(each)
+	for last := false; !last; {
 		var err error
-		switch kind {
-		case 0:
-			err = z.stored()
-		case 1:
-			err = z.block(&z.fixedLit, &z.fixedDist)
-		case 2:
-			if err = z.dynamic(); err == nil {
-				err = z.block(&z.lit, &z.dist)
-			}
-		default:
-			err = errDeflate
-		}
-		if err != nil {
+		if last, err = z.nextBlock(); err != nil {
 			return err
-		}
-		if last == 1 {
-			z.giveBack()
-			return z.emit()
 		}
 	}
+	z.giveBack()
+	return z.emit()
+}
+
+// begin begins a stream.
+func (z *inflater) begin(each func([]byte) error) {
+	z.bits, z.n, z.from, z.at, z.each = 0, 0, 0, 0, each
+}
+
+// section goes on with a stream up to byte end of the buffer, where one of its blocks ends on a whole byte. It reports whether that was the last one. Behind end
+// there are at least 24 more bytes.
+func (z *inflater) section(end int) (last bool, err error) {
+	for !last && (z.in.r != end || z.n > 0) {
+		if last, err = z.nextBlock(); err != nil {
+			return false, err
+		}
+	}
+	z.giveBack()
+	if z.in.r != end {
+		return false, errDeflate
+	}
+	return last, z.emit()
+}
+
+// nextBlock decompresses a block, and reports whether it is the stream's last one.
+func (z *inflater) nextBlock() (last bool, err error) {
+	if err := z.refill(); err != nil {
+		return false, err
+	}
+	last = z.take(1) == 1
+	switch z.take(2) {
+	case 0:
+		err = z.stored()
+	case 1:
+		err = z.block(&z.fixedLit, &z.fixedDist)
+	case 2:
+		if err = z.dynamic(); err == nil {
+			err = z.block(&z.lit, &z.dist)
+		}
+	default:
+		err = errDeflate
+	}
+	return last, err
 }
 
 // refill takes input until there are at least 56 bits.

@@ -56,18 +56,20 @@ func TestMemory(t *testing.T) {
 	for range objects / 2 {
 		sum.Write(pair)
 	}
-	src := io.MultiReader(bytes.NewReader(header), &endless{pair, objects / 2}, bytes.NewReader(sum.Sum(nil)))
-	runtime.GC()
-	var before runtime.MemStats
-	runtime.ReadMemStats(&before)
-	dst := new(peak)
-	facts, err := Transcode(dst, src, Options{IDSize: 20})
-	if err != nil {
-		t.Fatal(err)
-	}
-	dst.heap -= min(dst.heap, before.HeapAlloc)
-	t.Logf("%d objects, %d bytes read, %d written: %d MiB of memory at most", facts.Objects, facts.SourceSize, dst.n, dst.heap>>20)
-	if dst.heap > bound {
-		t.Errorf("%d MiB of memory were in use, more than %d", dst.heap>>20, bound>>20)
+	for _, level := range []int{0, 6} {
+		src := io.MultiReader(bytes.NewReader(header), &endless{pair, objects / 2}, bytes.NewReader(sum.Sum(nil)))
+		runtime.GC()
+		var before runtime.MemStats
+		runtime.ReadMemStats(&before)
+		dst := new(peak)
+		facts, err := Transcode(dst, src, Options{IDSize: 20, Level: level})
+		if err != nil {
+			t.Fatal(err)
+		}
+		dst.heap -= min(dst.heap, before.HeapAlloc)
+		t.Logf("level %d: %d objects, %d bytes read, %d written: %d MiB of memory at most", level, facts.Objects, facts.SourceSize, dst.n, dst.heap>>20)
+		if dst.heap > bound {
+			t.Errorf("level %d: %d MiB of memory were in use, more than %d", level, dst.heap>>20, bound>>20)
+		}
 	}
 }

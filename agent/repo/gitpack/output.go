@@ -7,14 +7,16 @@ import (
 	"io"
 )
 
-// output writes a pack whose objects' data is stored. The first error stays, and all that follows does nothing. Whatever is written is read back at once.
+// output writes a pack whose objects' data is stored, or deflated anew. The first error stays, and all that follows does nothing. Whatever is written is
+// read back at once.
 type output struct {
 	w     io.Writer
 	sum   hash.Hash
 	buf   []byte
-	pos   int64 // of the next byte in the pack
-	left  int64 // data of the object that is still to come
-	block int   // and of the stored block that it stands in
+	pos   int64     // of the next byte in the pack
+	left  int64     // data of the object that is still to come
+	block int       // and of the stored block that it stands in
+	flate *deflater // nil: data is stored
 	check *checker
 	fault func([]byte) // for tests
 	err   error
@@ -26,8 +28,15 @@ const (
 	blockSize  = 65535 // most bytes of a stored block (RFC 1951)
 )
 
-func newOutput(w io.Writer, idSize int, offsets *table) *output {
-	return &output{w: w, sum: newHash(idSize), buf: make([]byte, 0, outputSize), check: newChecker(idSize, offsets)}
+func newOutput(w io.Writer, o Options, offsets *table) (*output, error) {
+	out := &output{w: w, sum: newHash(o.IDSize), buf: make([]byte, 0, outputSize), check: newChecker(o.IDSize, offsets)}
+	if o.Level == 0 {
+		return out, nil
+	}
+	var err error
+	out.flate, err = newDeflater(o.Level)
+	out.check.deflates(o.Level)
+	return out, err
 }
 
 // write puts bytes into the buffer and has them checked there.
@@ -81,10 +90,16 @@ func (o *output) entry(e *entry) {
 		b = e.baseID
 	}
 	o.write(b)
-	o.write(append(o.small[:0], 0x78, 0x01))
+	o.write(append(o.small[:0], o.check.begin[:]...))
 	o.left = e.size
 	o.block = 0
-	if e.size == 0 {
+	switch {
+	case o.flate != nil:
+		o.flate.begin()
+		if e.size == 0 {
+			o.section()
+		}
+	case e.size == 0:
 		o.beginBlock()
 	}
 }
@@ -126,6 +141,10 @@ func (o *output) beginBlock() {
 
 // data writes some of an object's data. There is never more than its size.
 func (o *output) data(p []byte) {
+	if o.flate != nil {
+		o.deflate(p)
+		return
+	}
 	o.check.expectData(p)
 	for len(p) > 0 && o.err == nil {
 		if o.block == 0 {

@@ -179,6 +179,8 @@ func TestLarge(t *testing.T) {
 
 // TestCheckFinds changes a good repository in many ways, and holds that Check says so.
 func TestCheckFinds(t *testing.T) {
+	good := three(t)
+	built, _ := good.build(good.set(), gitrepo.Options{})
 	for name, harm := range map[string]func(t *testing.T, c *capture, dir string, got *gittest.Repo){
 		"a ref moved": func(t *testing.T, c *capture, dir string, got *gittest.Repo) {
 			got.Run("update-ref", "refs/heads/main", "main~1")
@@ -220,8 +222,10 @@ func TestCheckFinds(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c := three(t)
-			got, _ := c.build(c.set(), gitrepo.Options{})
+			c := good.in(t)
+			dir := filepath.Join(t.TempDir(), "app.git")
+			c.must(os.CopyFS(dir, os.DirFS(built.Dir)))
+			got := gittest.At(t, dir)
 			harm(t, c, got.Dir, got)
 			if found := c.check(c.set(), got.Dir); len(found) == 0 {
 				t.Error("nothing was found")

@@ -14,6 +14,8 @@ import (
 	"os"
 	"strings"
 
+	"farshore/agent/record"
+	"farshore/agent/repo/gitpack"
 	"farshore/agent/repo/refs"
 )
 
@@ -32,12 +34,7 @@ func Bundle(ctx context.Context, parts Parts, set Set, w io.Writer, scratch stri
 	}
 	chain := packParts(set.Git)
 	if len(chain) == 1 && chain[0].Attrs[attrThin] != "yes" {
-		watch := &packWatch{idSize: (&repo{format: m.Format}).idSize()}
-		err := parts.Copy(ctx, io.MultiWriter(buffered, watch), chain[0])
-		if err == nil {
-			err = (&packFacts{objects: watch.objects(), trailer: watch.trailer(), ids: chain[0].Attrs[attrIDs]}).check(chain[0])
-		}
-		if err != nil {
+		if err := onePack(ctx, parts, chain[0], (&repo{format: m.Format}).idSize(), buffered); err != nil {
 			return failed(ctx, set.Git, packName(chain[0], 0, 1), err)
 		}
 		return buffered.Flush()
@@ -46,6 +43,24 @@ func Bundle(ctx context.Context, parts Parts, set Set, w io.Writer, scratch stri
 		return err
 	}
 	return buffered.Flush()
+}
+
+// onePack writes the only pack of a chain to w: deflated, or as it is where that shows to be impossible at once.
+func onePack(ctx context.Context, parts Parts, p *record.Part, idSize int, w io.Writer) error {
+	pack := storedPack{parts, p, idSize}
+	written := &packWatch{idSize: idSize}
+	f, err := pack.deflated(ctx, io.MultiWriter(w, written))
+	switch {
+	case errors.Is(err, gitpack.ErrKeep) && written.size == 0:
+		f, err = pack.copied(ctx, w)
+	case errors.Is(err, gitpack.ErrKeep):
+		err = fmt.Errorf("it can't be deflated, which showed only after some of it was written; restore a repository, and have git make a bundle of it: %w", err)
+	}
+	if err != nil {
+		return err
+	}
+	f.ids = p.Attrs[attrIDs] // git computes them when it fetches from the bundle
+	return f.check(p)
 }
 
 // joinPacks makes one pack of a chain and writes it to w.

@@ -160,7 +160,7 @@ func initialise(ctx context.Context, dir, format string) (*repo, error) {
 func (b *builder) packs(ctx context.Context) error {
 	chain := packParts(b.set.Git)
 	for i, p := range chain {
-		facts, err := indexPack(ctx, b.git, b.parts, p, i == 0)
+		facts, err := addPack(ctx, b.git, b.parts, p, i == 0)
 		if err == nil {
 			err = facts.check(p)
 		}

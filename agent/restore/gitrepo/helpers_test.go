@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"math/big"
 	"os"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 	"testing"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/gitpack"
 	"farshore/agent/repo/gittest"
 	"farshore/agent/repo/refs"
 	"farshore/agent/restore/gitrepo"
@@ -32,10 +34,21 @@ type capture struct {
 	rec  *record.Record
 	base *refs.Manifest
 	tips []string
+	raw  bool // packs are stored as git makes them
 }
 
 func newCapture(t testing.TB, repo *gittest.Repo, path string) *capture {
 	return &capture{t: t, repo: repo, mem: &sourcetest.Memory{}, rec: &record.Record{Path: path, Kind: record.KindGit, State: record.Present, Attrs: record.Attrs{}}}
+}
+
+// in is the capture for a subtest, with a record of its own. Nothing more may be captured.
+func (c *capture) in(t testing.TB) *capture {
+	rec := *c.rec
+	rec.Attrs, rec.Parts = maps.Clone(rec.Attrs), slices.Clone(rec.Parts)
+	for i := range rec.Parts {
+		rec.Parts[i].Attrs = maps.Clone(rec.Parts[i].Attrs)
+	}
+	return &capture{t: t, repo: gittest.At(t, c.repo.Dir), mem: c.mem, rec: &rec}
 }
 
 func (c *capture) must(err error) {
@@ -85,7 +98,7 @@ func (c *capture) with(m *refs.Manifest) {
 	if c.base == nil {
 		full, err := c.mem.Lines(ctx, record.Part{Kind: record.PartRefs}, m.Encode())
 		c.must(err)
-		tips, err := c.mem.Lines(ctx, record.Part{Kind: record.PartTips}, []byte(strings.Join(m.Tips(), "\n")))
+		tips, err := c.mem.Lines(ctx, record.Part{Kind: record.PartTips}, []byte(strings.Join(m.Tips(), "\n")+"\n"))
 		c.must(err)
 		c.rec.Parts = append(c.rec.Parts, full, tips)
 		c.base = m
@@ -124,8 +137,11 @@ func (c *capture) pack(wants []string) *record.Part {
 	c.must(err)
 	ids := strings.Fields(string(listed))
 	size := map[string]int{"sha1": 20, "sha256": 32}[c.repo.Format]
+	var stored bytes.Buffer
+	facts, err := gitpack.Transcode(&stored, bytes.NewReader(b), gitpack.Options{IDSize: size, Raw: c.raw})
+	c.must(err)
 	p := record.Part{Kind: record.PartPack, Attrs: record.Attrs{
-		"objects": strconv.Itoa(int(n)), "trailer": hex.EncodeToString(b[len(b)-size:]), "source-size": strconv.Itoa(len(b)),
+		"objects": strconv.Itoa(int(n)), "trailer": facts.Trailer, "source-size": strconv.Itoa(len(b)),
 	}}
 	if len(ids) == int(n) { // git may leave out what a list of it has, where that is in a tree that the other side has
 		p.Attrs["ids"] = sumOf(c.t, ids)
@@ -135,7 +151,7 @@ func (c *capture) pack(wants []string) *record.Part {
 		last := c.packs()
 		p.Base = c.rec.Parts[last[len(last)-1]].Attrs["trailer"]
 	}
-	p, err = c.mem.Part(c.t.Context(), p, -1, bytes.NewReader(b))
+	p, err = c.mem.Part(c.t.Context(), p, -1, &stored)
 	c.must(err)
 	return &p
 }

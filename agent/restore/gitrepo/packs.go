@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/gitpack"
 )
 
 // Attributes of pack parts.
@@ -24,6 +25,7 @@ const (
 	attrTrailer = "trailer"
 	attrIDs     = "ids"
 	attrThin    = "thin"
+	attrSource  = "source-size"
 )
 
 // packParts returns the record's packs in the order of their chain.
@@ -84,24 +86,48 @@ func (f *packFacts) check(p *record.Part) error {
 	return nil
 }
 
+// addPack streams a pack into the repository: deflated, or as it is where that can't be done.
+func addPack(ctx context.Context, g *repo, parts Parts, p *record.Part, first bool) (*packFacts, error) {
+	f, err := indexPack(ctx, g, storedPack{parts, p, g.idSize()}.deflated, p, first)
+	if errors.Is(err, gitpack.ErrKeep) {
+		if err := removeTemporary(g.Dir); err != nil {
+			return nil, err
+		}
+		f, err = indexPack(ctx, g, storedPack{parts, p, g.idSize()}.copied, p, first)
+	}
+	return f, err
+}
+
+// removeTemporary removes what git index-pack leaves of a pack that it did not get to the end of.
+func removeTemporary(dir string) error {
+	left, err := filepath.Glob(filepath.Join(escapeGlob(dir), "objects", "pack", "tmp_*"))
+	for _, path := range left {
+		err = errors.Join(err, os.Remove(path))
+	}
+	return err
+}
+
 // indexPack streams a pack into the repository. All but the first of a chain may build on objects that are there already: git adds these to the pack, behind
 // its own.
-func indexPack(ctx context.Context, g *repo, parts Parts, p *record.Part, first bool) (*packFacts, error) {
+func indexPack(ctx context.Context, g *repo, write packWriter, p *record.Part, first bool) (*packFacts, error) {
 	args := []string{"index-pack", "--stdin"}
 	if !first || p.Attrs[attrThin] == "yes" {
 		args = append(args, "--fix-thin")
 	}
 	w := &packWatch{idSize: g.idSize()}
+	var f *packFacts
+	produce := func(ctx context.Context, to io.Writer) (err error) {
+		f, err = write(ctx, io.MultiWriter(to, w))
+		return err
+	}
 	var out strings.Builder
-	copyPart := func(ctx context.Context, to io.Writer) error { return parts.Copy(ctx, io.MultiWriter(to, w), p) }
-	if err := feed(ctx, g, copyPart, &out, args...); err != nil {
+	if err := feed(ctx, g, produce, &out, args...); err != nil {
 		return nil, err
 	}
 	_, name, ok := strings.Cut(strings.TrimSpace(out.String()), "\t")
 	if !ok {
 		return nil, fmt.Errorf("git index-pack printed %q, not the name of a pack", out.String())
 	}
-	f := &packFacts{objects: w.objects(), trailer: w.trailer()}
 	if f.objects == 0 {
 		f.ids = hex.EncodeToString(make([]byte, sha256.Size))
 		return f, nil

@@ -62,9 +62,21 @@ func rich(t testing.TB) (*capture, string) {
 	return c, dir
 }
 
-// TestPush pushes to servers that take everything, and pushes again.
+// TestPush pushes one repository to many servers.
 func TestPush(t *testing.T) {
 	c, dir := rich(t)
+	for name, test := range map[string]func(t *testing.T, c *capture, dir string){
+		"all": pushAll, "refused": pushRefused, "nothing": pushNothing, "differs": pushDiffers, "http": pushHTTP, "ssh": pushSSH,
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			test(t, c.in(t), dir)
+		})
+	}
+}
+
+// pushAll pushes to servers that take everything, and pushes again.
+func pushAll(t *testing.T, c *capture, dir string) {
 	address := bareAt(t, "")
 	rep, err := gitrepo.Push(t.Context(), dir, address, gitrepo.PushOptions{})
 	c.must(err)
@@ -77,8 +89,8 @@ func TestPush(t *testing.T) {
 	}
 }
 
-// TestPushRefused pushes to servers that refuse some refs: each of them is below refs/backup/ after that, and all others have their own names.
-func TestPushRefused(t *testing.T) {
+// pushRefused pushes to servers that refuse some refs: each of them is below refs/backup/ after that, and all others have their own names.
+func pushRefused(t *testing.T, c *capture, dir string) {
 	for name, tc := range map[string]struct {
 		hook   string
 		hidden bool
@@ -90,7 +102,7 @@ func TestPushRefused(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
-			c, dir := rich(t)
+			c := c.in(t)
 			address := bareAt(t, tc.hook)
 			if tc.hidden {
 				at(t, address).Run("config", "receive.hideRefs", "refs/pull")
@@ -119,9 +131,8 @@ func TestPushRefused(t *testing.T) {
 	}
 }
 
-// TestPushNothing holds that a server that takes nothing has everything named.
-func TestPushNothing(t *testing.T) {
-	c, dir := rich(t)
+// pushNothing holds that a server that takes nothing has everything named.
+func pushNothing(t *testing.T, c *capture, dir string) {
 	rep, err := gitrepo.Push(t.Context(), dir, bareAt(t, "exit 1"), gitrepo.PushOptions{})
 	c.must(err)
 	if rep.Refused != 6 || len(rep.RefusedRefs) != 6 || rep.Pushed+rep.Moved != 0 {
@@ -129,9 +140,8 @@ func TestPushNothing(t *testing.T) {
 	}
 }
 
-// TestPushDiffers holds that what is elsewhere at the server is left alone, unless it may be replaced, and that nothing is deleted.
-func TestPushDiffers(t *testing.T) {
-	c, dir := rich(t)
+// pushDiffers holds that what is elsewhere at the server is left alone, unless it may be replaced, and that nothing is deleted.
+func pushDiffers(t *testing.T, c *capture, dir string) {
 	address := bareAt(t, "")
 	remote := at(t, address)
 	theirs := remote.Commit("main", map[string]string{"theirs": "x"})
@@ -148,9 +158,8 @@ func TestPushDiffers(t *testing.T) {
 	}
 }
 
-// TestPushHTTP pushes over http with a password, and without the right one. The password is in no error.
-func TestPushHTTP(t *testing.T) {
-	c, dir := rich(t)
+// pushHTTP pushes over http with a password, and without the right one. The password is in no error.
+func pushHTTP(t *testing.T, c *capture, dir string) {
 	root := t.TempDir()
 	gittest.New(t, filepath.Join(root, "team", "app.git"), "", true)
 	url := gitserver.HTTP(t, root, gitserver.HTTPOptions{Username: "me", Password: "pass'word $x", Push: true}) + "/team/app.git"
@@ -174,9 +183,8 @@ func TestPushHTTP(t *testing.T) {
 	c.equal(gittest.At(t, filepath.Join(root, "team", "app.git")))
 }
 
-// TestPushSSH pushes over ssh.
-func TestPushSSH(t *testing.T) {
-	c, dir := rich(t)
+// pushSSH pushes over ssh.
+func pushSSH(t *testing.T, c *capture, dir string) {
 	root := t.TempDir()
 	gittest.New(t, filepath.Join(root, "app.git"), "", true)
 	url, command := gitserver.SSH(t, root)
@@ -194,7 +202,11 @@ func TestPushMany(t *testing.T) {
 	c := newCapture(t, src, "app.git")
 	m := c.manifest()
 	m.Head, m.HeadOID = "", oid
-	for i := range 1200 {
+	many := 600
+	if os.Getenv("FARSHORE_TEST_LONG") == "1" {
+		many = 1200
+	}
+	for i := range many {
 		m.Refs = append(m.Refs, refs.Ref{Name: fmt.Sprintf("refs/tags/%06d", i), OID: oid})
 	}
 	c.with(m)
@@ -204,7 +216,7 @@ func TestPushMany(t *testing.T) {
 	address := bareAt(t, "")
 	rep, err := gitrepo.Push(t.Context(), dir, address, gitrepo.PushOptions{})
 	c.must(err)
-	if have := at(t, address).Refs(); rep.Pushed != 1201 || rep.Moved != 1 || have["refs/backup/HEAD"] != oid || len(have) < 1202 {
+	if have := at(t, address).Refs(); rep.Pushed != many+1 || rep.Moved != 1 || have["refs/backup/HEAD"] != oid || len(have) < many+2 {
 		t.Errorf("%+v, %d refs", rep, len(have))
 	}
 }
