@@ -35,6 +35,9 @@ func (c *checker) packs(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	if c.repacked(indexes) {
+		return nil
+	}
 	if err := c.allRuns(ctx, indexes, runs); err != nil {
 		return err
 	}

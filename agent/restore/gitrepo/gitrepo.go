@@ -41,6 +41,9 @@ type Options struct {
 	// Hooks puts the captured configuration, hooks and info files in place, with their modes. Without it they lie in the folder farshore-sidecar, where git
 	// looks at none of them.
 	Hooks bool
+	// AsStored leaves packs as the vault has them: large, since nothing in them is deflated, and with objects that only other repositories of a fork network
+	// reach. It is for repositories that are checked and removed.
+	AsStored bool
 }
 
 // Report is what a repository was built of.
@@ -123,7 +126,7 @@ func (b *builder) build(ctx context.Context) (err error) {
 	if b.git, err = initialise(ctx, b.dir, b.manifest.Format); err != nil {
 		return err
 	}
-	steps := []func(context.Context) error{b.packs, b.refs, b.bare, b.lfs, b.sidecars}
+	steps := []func(context.Context) error{b.packs, b.refs, b.connected, b.alone, b.bare, b.lfs, b.sidecars}
 	for _, step := range steps {
 		if err := step(ctx); err != nil {
 			return err
@@ -160,7 +163,7 @@ func initialise(ctx context.Context, dir, format string) (*repo, error) {
 func (b *builder) packs(ctx context.Context) error {
 	chain := packParts(b.set.Git)
 	for i, p := range chain {
-		facts, err := addPack(ctx, b.git, b.parts, p, i == 0)
+		facts, err := addPack(ctx, b.git, b.parts, p, i == 0, b.o.AsStored)
 		if err == nil {
 			err = facts.check(p)
 		}

@@ -86,8 +86,11 @@ func (f *packFacts) check(p *record.Part) error {
 	return nil
 }
 
-// addPack streams a pack into the repository: deflated, or as it is where that can't be done.
-func addPack(ctx context.Context, g *repo, parts Parts, p *record.Part, first bool) (*packFacts, error) {
+// addPack streams a pack into the repository: deflated, or as it is stored where that is wanted or nothing else can be done.
+func addPack(ctx context.Context, g *repo, parts Parts, p *record.Part, first, asStored bool) (*packFacts, error) {
+	if asStored {
+		return indexPack(ctx, g, storedPack{parts, p, g.idSize()}.copied, p, first)
+	}
 	f, err := indexPack(ctx, g, storedPack{parts, p, g.idSize()}.deflated, p, first)
 	if errors.Is(err, gitpack.ErrKeep) {
 		if err := removeTemporary(g.Dir); err != nil {
