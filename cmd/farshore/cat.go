@@ -135,14 +135,15 @@ const damageHint = "`farshore verify` says what is damaged; an earlier snapshot 
 
 // content returns the part that has an item's content. For an unreadable item that is the last good one's, with a warning.
 func (e *env) content(rec *record.Record, item, source string) (*record.Part, error) {
-	if rec != nil && rec.State == record.Unreadable && rec.Last != nil {
+	repository := rec != nil && rec.Kind != record.KindObject
+	if !repository && rec != nil && rec.State == record.Unreadable && rec.Last != nil {
 		e.warn("%s could not be read when the snapshot was taken (%s): this is its last good content", printable(item), rec.Reason)
 		rec = rec.Last
 	}
 	switch {
 	case rec == nil:
 		return nil, noItem(item, source)
-	case rec.Kind != record.KindObject:
+	case repository:
 		return nil, usagef("%s is a repository (%s), and has no one content", printable(item), rec.Kind).with("`farshore restore --source %s --item %s --to DIR` restores it; --as bundle or --as dump writes one plain file", source, printable(item))
 	case rec.State != record.Present || len(rec.Parts) == 0:
 		return nil, fmt.Errorf("item %s has no content in this snapshot: it is %s %s", printable(item), rec.State, rec.Reason)

@@ -8,21 +8,27 @@ import (
 	"path/filepath"
 	"strconv"
 	"time"
+
+	"farshore/agent/record"
 )
 
-// fill puts the first objects into the bucket.
+// fill puts the first objects into the bucket, and makes the repositories.
 func (d *demo) fill(ctx context.Context) error {
 	begin := time.Now()
 	d.now = demoBegin()
 	if err := d.cloud.put(ctx, d.now); err != nil {
 		return err
 	}
-	d.e.say("   at %s, with %s, %s: tiny, text, random,", d.cloud.endpoint, plural(int64(len(d.now)), "object"), formatBytes(d.now.bytes()))
-	d.e.say("   one of %s, and keys that no file can be called (%s)", formatBytes(demoLarge), since(begin))
+	d.e.say("   at %s, with %s, %s: tiny, text,", d.cloud.endpoint, plural(int64(len(d.now)), "object"), formatBytes(d.now.bytes()))
+	d.e.say("   random, one of %s, and keys that no file can be called (%s)", formatBytes(demoLarge), since(begin))
+	if err := d.makeRepositories(ctx); err != nil {
+		return err
+	}
+	d.sayRepositories()
 	return nil
 }
 
-// begin makes the vault and names the bucket as its source.
+// begin makes the vault and names its sources: the bucket, and the directories of repositories.
 func (d *demo) begin(ctx context.Context) error {
 	var made initResult
 	if _, err := d.farshore(ctx, "agent", &made, "init", "--vault", d.vaultURL(), "--config", "farshore.yaml", "--kit", "../kit"); err != nil {
@@ -34,29 +40,47 @@ func (d *demo) begin(ctx context.Context) error {
 		return err
 	}
 	d.e.say("   the profile %q may only read the bucket", demoAgent)
-	return nil
+	return d.addRepositories(ctx)
 }
 
-// replicate makes a pass.
+// replicate makes a pass over all sources.
 func (d *demo) replicate(ctx context.Context) error {
 	var got replicateResult
 	seconds, err := d.farshore(ctx, "agent", &got, "replicate")
 	if err != nil {
 		return err
 	}
-	if len(got.Sources) != 1 || !got.Sources[0].Complete {
-		return fmt.Errorf("the pass is not complete: %+v", got)
+	if want := 1 + d.repositories.count(); int64(len(got.Sources)) != want {
+		return fmt.Errorf("the pass was over %s, not %s", plural(int64(len(got.Sources)), "source"), formatCount(want))
 	}
-	s := got.Sources[0]
-	d.snapshots = append(d.snapshots, demoSnapshot{s.Seq, d.now})
-	d.sum.ReadBytes += s.ReadBytes
-	d.sum.UniqueBytes += s.StoredBytes
-	d.e.say("   %s listed; %s new, %s changed, %s deleted", plural(s.Listed, "item"), formatCount(s.New), formatCount(s.Changed), formatCount(s.Deleted))
-	d.e.say("   %s read, %s of them new to the vault, in %s (%s)", formatBytes(s.ReadBytes), formatBytes(s.StoredBytes), plural(s.StoredPacks, "pack"), demoSeconds(seconds))
+	pass := demoSnapshot{map[string]int64{}, d.now, d.nowRepositories}
+	var packs, vanished int64
+	d.e.say("   source    new  changed  deleted  vanished  captured  new to the vault")
+	for _, s := range got.Sources {
+		if !s.Complete {
+			return fmt.Errorf("the pass over %s is not complete: %+v", s.Source, s)
+		}
+		pass.numbers[s.Source] = s.Seq
+		packs += s.StoredPacks
+		made, changed, unreadable := s.New, s.Changed, s.Unreadable
+		if r := s.Repositories; r != nil {
+			made, changed, unreadable = r.New, r.Changed, r.Unreadable
+		}
+		vanished += unreadable[record.ReasonVanished]
+		d.sum.ReadBytes += s.ReadBytes
+		d.sum.UniqueBytes += s.StoredBytes
+		d.e.say("   %-6s  %5s  %7s  %7s  %8s  %8s  %16s", s.Source, formatCount(made), formatCount(changed), formatCount(s.Deleted),
+			formatCount(unreadable[record.ReasonVanished]), formatBytes(s.ReadBytes), formatBytes(s.StoredBytes))
+	}
+	d.snapshots = append(d.snapshots, pass)
+	d.e.say("   %s stored, in %s", plural(packs, "pack"), demoSeconds(seconds))
+	if vanished > 0 {
+		d.e.say("   what vanished is kept in the vault as it last was")
+	}
 	return nil
 }
 
-// change does what a day's work does to a bucket.
+// change does what a day's work does to a bucket and to repositories.
 func (d *demo) change(ctx context.Context) error {
 	next, changed, removed := demoChange(d.now)
 	if err := d.cloud.put(ctx, changed); err != nil {
@@ -68,10 +92,10 @@ func (d *demo) change(ctx context.Context) error {
 	d.now = next
 	d.sum.Objects, d.sum.Bytes = int64(len(next)), next.bytes()
 	d.e.say("   %s written, %s deleted; in the large one a few bytes inserted", plural(int64(len(changed)), "object"), formatCount(int64(len(removed))))
-	return nil
+	return d.changeRepositories(ctx)
 }
 
-// attack deletes everything that the bucket has, as one who has the owner's credentials can.
+// attack deletes everything that the primary has, as one who has the owner's credentials can.
 func (d *demo) attack(ctx context.Context) error {
 	keys, err := d.cloud.keys(ctx)
 	if err != nil {
@@ -85,8 +109,11 @@ func (d *demo) attack(ctx context.Context) error {
 		err = fmt.Errorf("the intruder left %s", plural(int64(len(left)), "object"))
 	}
 	d.now = demoObjects{}
+	if err != nil {
+		return err
+	}
 	d.e.say("   %s deleted; the bucket is empty", plural(int64(len(keys)), "object"))
-	return err
+	return d.attackRepositories()
 }
 
 // look lists the snapshots with nothing but the vault's address and the recovery key.
@@ -102,25 +129,47 @@ func (d *demo) look(ctx context.Context) error {
 	if _, err := d.farshore(ctx, "bare", &got, "snapshots", "--vault", d.vaultURL(), "--identity", "recovery.key"); err != nil {
 		return err
 	}
-	if len(got.Chains) != 1 || len(got.Chains[0].Snapshots) != len(d.snapshots) || got.Chains[0].Source != demoBucket {
-		return damagef("there should be %s of one source: %+v", plural(int64(len(d.snapshots)), "snapshot"), got)
-	}
-	for i, s := range got.Chains[0].Snapshots {
-		d.e.say("   snapshot %d  %.19sZ  %5s items  %8s  %s", s.Seq, s.Time, formatCount(s.Items), formatBytes(s.Bytes), s.state())
-		if d.snapshots[i].number != s.Seq || !s.Complete || s.Items != int64(len(d.snapshots[i].objects)) || s.Bytes != d.snapshots[i].objects.bytes() {
-			return damagef("snapshot %d is not what the pass found", s.Seq)
-		}
-		d.sum.HistoryItems += s.Items
-		d.sum.HistoryBytes += s.Bytes
+	if want := 1 + d.repositories.count(); int64(len(got.Chains)) != want {
+		return damagef("there should be %s: %+v", plural(want, "chain"), got)
 	}
 	d.sum.Snapshots = len(d.snapshots)
+	d.e.say("   snapshot  time                  items      size  state")
+	for _, c := range got.Chains {
+		if len(c.Snapshots) != len(d.snapshots) {
+			return damagef("there should be %s of %s: %+v", plural(int64(len(d.snapshots)), "snapshot"), c.Source, got)
+		}
+		for i, s := range c.Snapshots {
+			d.e.say("   %-8s  %.19sZ  %5s  %8s  %s", fmt.Sprintf("%s@%d", c.Source, s.Seq), s.Time, formatCount(s.Items), formatBytes(s.Bytes), s.state())
+			if !d.snapshots[i].is(c.Source, s) {
+				return damagef("snapshot %d of %s is not what the pass found", s.Seq, c.Source)
+			}
+			if c.Source == demoBucket {
+				d.sum.HistoryItems += s.Items
+				d.sum.HistoryBytes += s.Bytes
+			}
+		}
+	}
 	return nil
+}
+
+// is reports whether a snapshot in the vault is that of the pass. Of repositories that are gone it has what they were last.
+func (p *demoSnapshot) is(source string, s snapshotResult) bool {
+	if s.Seq != p.numbers[source] || !s.Complete {
+		return false
+	}
+	switch source {
+	case demoBucket:
+		return s.Items == int64(len(p.objects)) && s.Bytes == p.objects.bytes() && s.Unreadable == 0
+	case demoCode:
+		return s.Items > 0 && (s.Unreadable == 0) == (p.git != nil)
+	}
+	return s.Items > 0 && (s.Unreadable == 0) == (p.svn != nil)
 }
 
 // restoreBucket restores the second snapshot to the bucket that the intruder emptied, and compares.
 func (d *demo) restoreBucket(ctx context.Context) error {
 	before := d.snapshots[1]
-	if _, err := d.restore(ctx, before, d.cloud.url(demoOwner)); err != nil {
+	if _, err := d.restoreObjects(ctx, before, d.cloud.url(demoOwner)); err != nil {
 		return err
 	}
 	compared, err := d.cloud.compareBucket(ctx, before.objects)
@@ -134,7 +183,7 @@ func (d *demo) restoreBucket(ctx context.Context) error {
 // restoreDirectory restores the first snapshot to a directory, and compares.
 func (d *demo) restoreDirectory(ctx context.Context) error {
 	first := d.snapshots[0]
-	got, err := d.restore(ctx, first, "restored")
+	got, err := d.restoreObjects(ctx, first, "restored")
 	if err != nil {
 		return err
 	}
@@ -155,18 +204,24 @@ func (d *demo) restoreDirectory(ctx context.Context) error {
 	return d.tell(compared, "directory", "byte for byte")
 }
 
-// restore restores a snapshot on the bare machine.
-func (d *demo) restore(ctx context.Context, snapshot demoSnapshot, to string) (*restoreResult, error) {
+// restoreObjects restores the bucket's objects as a pass had them.
+func (d *demo) restoreObjects(ctx context.Context, at demoSnapshot, to string) (*restoreResult, error) {
+	got, err := d.restoreSource(ctx, demoBucket, at, to)
+	if err == nil && got.Restored != int64(len(at.objects)) {
+		err = damagef("%s were to be restored", plural(int64(len(at.objects)), "item"))
+	}
+	return got, err
+}
+
+// restoreSource restores a source as a pass had it, on the bare machine.
+func (d *demo) restoreSource(ctx context.Context, source string, at demoSnapshot, to string) (*restoreResult, error) {
 	var got restoreResult
 	seconds, err := d.farshore(ctx, "bare", &got, "restore", "--vault", d.vaultURL(), "--identity", "recovery.key",
-		"--source", demoBucket, "--at", strconv.FormatInt(snapshot.number, 10), "--to", to)
+		"--source", source, "--at", strconv.FormatInt(at.numbers[source], 10), "--to", to)
 	if err != nil {
 		return nil, err
 	}
 	d.e.say("   %s restored, %s (%s)", plural(got.Restored, "item"), formatBytes(got.Bytes), demoSeconds(seconds))
-	if got.Restored != int64(len(snapshot.objects)) {
-		return nil, damagef("%s were to be restored", plural(int64(len(snapshot.objects)), "item"))
-	}
 	return &got, nil
 }
 
@@ -186,17 +241,20 @@ func (d *demo) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if !got.Rebuilt {
-		return damagef("verify rebuilt no item: %+v", got)
+	checked := got.Repositories
+	if !got.Rebuilt || checked.Checked < d.repositories.count() || checked.Unchecked > 0 {
+		return damagef("verify did not rebuild and check everything: %+v", got)
 	}
-	d.sum.Verified = got.Items
+	d.sum.Verified, d.sum.VerifiedRepositories = got.Items, checked.Checked
 	if d.sum.StoredObjects, d.sum.StoredBytes, err = treeSize(d.path("vault")); err != nil {
 		return err
 	}
 	d.e.say("   %s (%s) have the bytes that their names promise", plural(got.Objects, "object"), formatBytes(got.Bytes))
-	d.e.say("   %s, all that differ in %s, are rebuilt and have their", plural(got.Items, "item"), plural(int64(d.sum.Snapshots), "snapshot"))
-	d.e.say("   SHA-256 (%s)", demoSeconds(seconds))
-	d.sum.whole = true
+	d.e.say("   %s, all that differ between snapshots, are rebuilt", plural(got.Items, "content"))
+	d.e.say("   and have their SHA-256 (%s)", demoSeconds(seconds))
+	if checked.Checked > 0 {
+		d.e.say("   %s of repositories restored, and checked by %s", plural(checked.Checked, "capture"), d.checkers())
+	}
 	return nil
 }
 

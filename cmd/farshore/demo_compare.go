@@ -9,6 +9,7 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
 
@@ -23,6 +24,10 @@ type demoComparison struct {
 	Bytes int64 `json:"bytes"`
 	// Attributes are the headers, metadata and tags that were compared.
 	Attributes int64 `json:"attributes,omitempty"`
+	// Refs, GitObjects and Revisions are those of repositories, which are the items then. Bytes are those of dumps.
+	Refs       int64 `json:"refs,omitempty"`
+	GitObjects int64 `json:"git_objects,omitempty"`
+	Revisions  int64 `json:"revisions,omitempty"`
 	// Differences counts what is not as it should be, and Examples names some of it.
 	Differences int64    `json:"differences"`
 	Examples    []string `json:"examples,omitempty"`
@@ -45,9 +50,13 @@ func (l *demoLedger) compared(key string, bytes, attributes int64, why string) {
 	c.Items++
 	c.Bytes += bytes
 	c.Attributes += attributes
-	if why == "" {
-		return
+	if why != "" {
+		c.differs(key, why)
 	}
+}
+
+// differs counts a difference.
+func (c *demoComparison) differs(key, why string) {
 	if c.Differences++; len(c.Examples) < maxDemoExamples {
 		c.Examples = append(c.Examples, printable(key)+": "+why)
 	}
@@ -208,4 +217,49 @@ func readBelow(root, name string) ([]byte, error) {
 		return nil, fmt.Errorf("%q is no name below the directory", name)
 	}
 	return os.ReadFile(filepath.Join(root, name))
+}
+
+// compareLists counts what one of two lists has and the other has not.
+func (c *demoComparison) compareLists(what string, got, want []string) {
+	if slices.Equal(got, want) {
+		return
+	}
+	for _, side := range []struct {
+		list, other []string
+		why         string
+	}{{want, got, "it is missing"}, {got, want, "it should not be there"}} {
+		for _, x := range missingFrom(side.other, side.list) {
+			c.differs(what+" "+x, side.why)
+		}
+	}
+	if c.Differences == 0 {
+		c.differs(what, "they are not in the same order")
+	}
+}
+
+// missingFrom returns what of a list another does not have.
+func missingFrom(other, list []string) (missing []string) {
+	has := make(map[string]bool, len(other))
+	for _, x := range other {
+		has[x] = true
+	}
+	for _, x := range list {
+		if !has[x] {
+			missing = append(missing, x)
+		}
+	}
+	return missing
+}
+
+// compareFile holds a file below root to its content.
+func (c *demoComparison) compareFile(root, name, want string) {
+	got, err := readBelow(root, name)
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
+		c.differs(name, "it is missing")
+	case err != nil:
+		c.differs(name, err.Error())
+	case string(got) != want:
+		c.differs(name, "its content differs")
+	}
 }

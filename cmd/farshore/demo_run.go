@@ -20,7 +20,7 @@ import (
 // caller's AWS settings. It reads the command's result into result, and returns how long it took. A command that does not end with exit code 0
 // is an error.
 func (d *demo) farshore(ctx context.Context, folder string, result any, args ...string) (seconds float64, err error) {
-	d.e.say("   $ %s", strings.Join(fold(append([]string{"farshore"}, args...), 74), " \\\n       "))
+	d.e.say("   $ %s", strings.Join(fold(append([]string{"farshore"}, args...), 66), " \\\n       "))
 	begin := time.Now()
 	stdout, err := d.command(ctx, folder, args)
 	seconds = time.Since(begin).Seconds()

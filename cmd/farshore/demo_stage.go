@@ -13,6 +13,8 @@ import (
 
 // demo is the stage: a directory, the primary cloud, and what its bucket should have.
 //
+//	primary/   repositories of the primary cloud, whose bucket is in memory
+//	clone/     a user's clone of the git repository
 //	vault/     the second cloud
 //	agent/     the machine with the agent: configuration, keys, local cache
 //	kit/       the recovery kit
@@ -23,18 +25,21 @@ type demo struct {
 	dir   string
 	keep  bool
 	cloud *demoCloud
-	// now is what the bucket should have; snapshots are what it had at each pass.
-	now       demoObjects
-	snapshots []demoSnapshot
-	sum       *demoResult
+	// now and nowRepositories are what the primary should have; snapshots are what it had at each pass.
+	now             demoObjects
+	nowRepositories demoRepositoryStates
+	repositories    demoRepositories
+	snapshots       []demoSnapshot
+	sum             *demoResult
 	// memory is the runtime's limit as it was: that of the program's own work would be too low for a cloud in memory.
 	memory int64
 }
 
-// demoSnapshot is what a pass found, and the number of its commit.
+// demoSnapshot is what a pass found, and the numbers of its commits by source.
 type demoSnapshot struct {
-	number  int64
+	numbers map[string]int64
 	objects demoObjects
+	demoRepositoryStates
 }
 
 // newDemo sets the stage. The caller closes it.
@@ -74,7 +79,7 @@ func demoDir(keep string) (string, error) {
 
 // build makes the directories, starts the primary cloud, and writes its credentials as the AWS tools have them.
 func (d *demo) build() error {
-	for _, name := range []string{"vault", "agent", "bare", "aws"} {
+	for _, name := range []string{"vault", "agent", "bare", "aws", "primary", "primary/git", "primary/svn"} {
 		if err := os.Mkdir(d.path(name), 0o700); err != nil {
 			return err
 		}

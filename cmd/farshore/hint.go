@@ -9,6 +9,8 @@ import (
 
 	"farshore/agent"
 	"farshore/agent/config"
+	"farshore/agent/record"
+	"farshore/agent/source"
 	"farshore/agent/vault"
 	"farshore/crypto/seal"
 	"farshore/providers"
@@ -45,6 +47,7 @@ func codesOf(err error) (exit int, code string) {
 		damage   *vault.DamageError
 		noVault  *vault.NoVaultError
 		store    *providers.Error
+		bad      *source.Unreadable
 	)
 	switch {
 	case errors.As(err, &problems), errors.As(err, &none):
@@ -67,6 +70,8 @@ func codesOf(err error) (exit int, code string) {
 		return exitFailed, "timeout"
 	case errors.As(err, &store) && storeCodes[store.Kind] != "":
 		return exitFailed, storeCodes[store.Kind]
+	case errors.As(err, &bad) && bad.Reason == record.ReasonDenied:
+		return exitFailed, storeCodes[providers.Denied]
 	}
 	return exitFailed, codeFailed
 }
@@ -100,7 +105,7 @@ func hint(err error) string {
 	case errors.As(err, &store):
 		return storeHints[store.Kind]
 	}
-	return ""
+	return repositoryHint(err)
 }
 
 // report tells people how the command failed.

@@ -3,8 +3,6 @@ package main
 import (
 	"context"
 	"fmt"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -44,7 +42,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 no complete snapshot, 
 		if len(args) == 2 {
 			o.prefix = args[1]
 		}
-		return runLs(ctx, e, o, func(i lsItem) error { return e.out.item(i) })
+		return runLs(ctx, e, o, func(i result) error { return e.out.item(i) })
 	})
 }
 
@@ -54,7 +52,9 @@ type lsItem struct {
 	Version string `json:"version,omitempty"`
 	State   string `json:"state"`
 	Reason  string `json:"reason,omitempty"`
-	Size    int64  `json:"size"`
+	// Detail says of a repository what its source said, and what to do.
+	Detail string `json:"detail,omitempty"`
+	Size   int64  `json:"size"`
 	// Modified is the source's own time, where it gave one.
 	Modified string `json:"modified,omitempty"`
 	SHA256   string `json:"sha256,omitempty"`
@@ -71,14 +71,8 @@ func newLsItem(path string) lsItem { return lsItem{pathJSON: jsonPath(path), pat
 
 func (i lsItem) text(p *printer) {
 	state := ""
-	if i.Kind != "" {
-		state = "  [" + joinedBy(" ", i.Kind, i.About) + "]"
-	}
 	if i.Reason != "" {
 		state += "  (" + i.State + ": " + i.Reason + ")"
-	}
-	if i.Omitted != "" {
-		state += "  (incomplete: " + printable(firstLine(i.Omitted)) + ")"
 	}
 	p.line("%12s  %-20s  %s%s", formatCount(i.Size), toTheSecond(i.Modified), printable(i.path), state)
 }
@@ -100,14 +94,20 @@ type lsResult struct {
 	Complete bool   `json:"complete"`
 	Count    int64  `json:"count"`
 	Bytes    int64  `json:"bytes"`
+	// Repositories counts those that the items are of, where the source is one of repositories.
+	Repositories int64 `json:"repositories,omitempty"`
 }
 
 func (r lsResult) text(p *printer) {
-	p.line("%s, %s, in snapshot %d of %s", plural(r.Count, "item"), formatBytes(r.Bytes), r.Seq, r.Time)
+	what := plural(r.Count, "item")
+	if r.Repositories > 0 {
+		what = plural(r.Repositories, "repository")
+	}
+	p.line("%s, %s, in snapshot %d of %s", what, formatBytes(r.Bytes), r.Seq, r.Time)
 }
 
-// runLs lists a snapshot's items to emit, in order.
-func runLs(ctx context.Context, e *env, o lsOptions, emit func(lsItem) error) (result, error) {
+// runLs lists a snapshot's items to emit, in order. People see the items of a repository as one line.
+func runLs(ctx context.Context, e *env, o lsOptions, emit func(result) error) (result, error) {
 	var r lsResult
 	err := e.withVault(ctx, o.access, func(v *vault.Vault) error {
 		c, err := e.choose(ctx, v, o.source, o.at)
@@ -119,18 +119,16 @@ func runLs(ctx context.Context, e *env, o lsOptions, emit func(lsItem) error) (r
 			return err
 		}
 		r = lsResult{Source: snap.Source().Name, Chain: c.chain.ID, Seq: c.commit.Seq, Time: record.FormatTime(c.commit.Time), Complete: c.commit.Complete}
+		l := lister{r: &r, emit: emit, together: !e.flags.json}
 		for rec, err := range snap.Prefix(ctx, o.prefix) {
+			if err == nil {
+				err = l.add(itemOf(rec))
+			}
 			if err != nil {
 				return err
 			}
-			i := itemOf(rec)
-			r.Count++
-			r.Bytes += i.Size
-			if err := emit(i); err != nil {
-				return err
-			}
 		}
-		return nil
+		return l.flush()
 	})
 	if err != nil && r.Chain == "" {
 		return nil, err
@@ -148,7 +146,7 @@ func itemOf(rec *record.Record) lsItem {
 	}
 	i.Size, i.Modified = good.Size(), good.Attrs["modified"]
 	if rec.Kind != record.KindObject {
-		i.Kind, i.About, i.Omitted = rec.Kind, about(good), good.Attrs[record.AttrOmitted]
+		i.Kind, i.About, i.Omitted, i.Detail = rec.Kind, about(rec.Kind, good), good.Attrs[record.AttrOmitted], rec.Detail
 		i.Modified = good.Attrs["captured"]
 		return i
 	}
@@ -156,28 +154,4 @@ func itemOf(rec *record.Record) lsItem {
 		i.SHA256 = good.Parts[0].SHA256.String()
 	}
 	return i
-}
-
-// about says in a few words what a repository's record holds.
-func about(rec *record.Record) string {
-	switch {
-	case rec.Attrs["count"] != "":
-		return rec.Attrs["count"] + " refs"
-	case rec.Attrs["youngest"] != "":
-		return "revision " + rec.Attrs["youngest"]
-	}
-	return plural(int64(len(rec.Parts)), "file")
-}
-
-// joinedBy joins what is not empty.
-func joinedBy(sep string, words ...string) string {
-	return strings.Join(slices.DeleteFunc(words, func(s string) bool { return s == "" }), sep)
-}
-
-func firstLine(s string) string {
-	first, rest, _ := strings.Cut(s, "\n")
-	if strings.TrimSpace(rest) != "" {
-		first += " …"
-	}
-	return first
 }

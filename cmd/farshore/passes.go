@@ -10,6 +10,7 @@ import (
 
 	"farshore/agent"
 	"farshore/agent/config"
+	"farshore/agent/record"
 	"farshore/agent/source"
 	"farshore/agent/source/bucket"
 	"farshore/agent/vault"
@@ -28,7 +29,7 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 			r.Sources = append(r.Sources, res)
 		}
 		if err == nil {
-			err = res.verdict(s.Accept)
+			err = res.verdict(s.Name, s.Accept)
 		}
 		if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
 			failed = append(failed, fmt.Errorf("source %s: %w", s.Name, err))
@@ -97,6 +98,10 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *confi
 		return done, p.ReadBytes.Load(), 0, p.PlannedBytes.Load()
 	})
 	defer bar.Done()
+	counted := tallied(src, f.Match)
+	if counted != nil {
+		src = counted
+	}
 	sum, err := session.Replicate(ctx, src, s.Include, s.Exclude, agent.Options{
 		Match: f.Match, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p, ReadRate: readRate(c, &s),
 	})
@@ -104,6 +109,7 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *confi
 		return passResult{}, err
 	}
 	r := passOf(s.Name, sum)
+	r.tell(counted, false)
 	if b, ok := src.(*bucket.Source); ok {
 		r.Notices = append(r.Notices, notesOf(b.Notes())...)
 	}
@@ -152,10 +158,22 @@ func passOf(name string, s *agent.Summary) passResult {
 	return r
 }
 
-// verdict is the failure that a pass without an error still means: unreadable items of kinds that the configuration does not accept.
-func (r *passResult) verdict(accept []string) error {
+// tell takes over what a pass over repositories says of them; nil for a pass over a bucket.
+func (r *passResult) tell(t *tally, dryRun bool) {
+	if t == nil {
+		return
+	}
+	r.tally, r.Repositories = t, t.counts(dryRun)
+	r.Examples = t.examples()
+}
+
+// verdict is the failure that a pass without an error still means: unreadable items for reasons that the configuration does not accept.
+func (r *passResult) verdict(name string, accept []string) error {
 	if r.alarm {
 		return damagef("the vault's own objects show damage or tampering").with("`farshore verify` says more")
+	}
+	if r.tally != nil {
+		return r.verdictOnRepositories(name, accept)
 	}
 	var n int64
 	for reason, count := range r.Unreadable {
@@ -169,6 +187,24 @@ func (r *passResult) verdict(accept []string) error {
 	return nil
 }
 
+// verdictOnRepositories is verdict for a source of repositories.
+func (r *passResult) verdictOnRepositories(name string, accept []string) error {
+	n, reasons := r.tally.unaccepted(accept)
+	if n == 0 {
+		return nil
+	}
+	f := incompletef("%s could not be captured, or not all of it", plural(n, "repository"))
+	local := strings.Contains(r.tally.Place().Place, "+file:")
+	if c := r.Repositories; !local && c.Listed > 0 && c.Unreadable[record.ReasonDenied] == c.Listed {
+		return f.with("none of them may be read: %s", credentialHint)
+	}
+	command := "farshore source set " + name
+	for _, reason := range slices.Concat(accept, reasons) {
+		command += " --accept " + reason
+	}
+	return f.with("all others are in the snapshot, and what was captured of these before stays restorable. The lines above say what to mend; where it shall stay so, `%s` makes it no failure", command)
+}
+
 // planOne says what a pass over one source would do and cost. It stores nothing, and needs no lock on the local state.
 func (e *env) planOne(ctx context.Context, c *config.Config, s config.Source, src source.Source, f *config.Filter) (passResult, error) {
 	o, err := e.sessionOptions(c)
@@ -177,6 +213,10 @@ func (e *env) planOne(ctx context.Context, c *config.Config, s config.Source, sr
 	}
 	begin := time.Now()
 	var est *agent.Estimate
+	counted := tallied(src, f.Match)
+	if counted != nil {
+		src = counted
+	}
 	a := &access{url: c.Vault, owner: &o.Owner, identities: o.Identities, limits: c.Limits}
 	err = e.withVault(ctx, a, func(v *vault.Vault) error {
 		chains, err := v.Chains(ctx)
@@ -200,18 +240,22 @@ func (e *env) planOne(ctx context.Context, c *config.Config, s config.Source, sr
 		Source: s.Name, Complete: true, Listed: est.Listed, Excluded: est.Excluded, New: est.New, Changed: est.Changed, Deleted: est.Deleted,
 		ReadBytes: est.ReadBytes, Seconds: time.Since(begin).Seconds(), Requests: est.Lists + est.Gets, Puts: est.Puts,
 	}
-	r.Costs, r.Unpriced = costsOf(c.Vault, s.URL, est)
+	r.tell(counted, true)
+	r.Costs, r.Unpriced = costsOf(c.Vault, &s, est)
 	return r, nil
 }
 
 // costsOf prices an estimate at the source, which bills listing, reading and egress, and at the vault, which bills creating and keeping. Where the
 // prices are not known, it says of which side.
-func costsOf(vaultURL, sourceURL string, est *agent.Estimate) (costs []cost, unpriced []string) {
+func costsOf(vaultURL string, s *config.Source, est *agent.Estimate) (costs []cost, unpriced []string) {
+	if s.RepositoryKind() != "" {
+		return nil, nil // a listing does not tell how much there is to read and to store
+	}
 	for _, side := range []struct {
 		name, url string
 		demand    demand
 	}{
-		{"source", sourceURL, demand{Puts: est.Lists, Gets: est.Gets, Egress: est.ReadBytes}},
+		{"source", s.URL, demand{Puts: est.Lists, Gets: est.Gets, Egress: est.ReadBytes}},
 		{"vault", vaultURL, demand{Puts: est.Puts, Stored: est.ReadBytes}},
 	} {
 		if p, ok := priceOf(side.url); ok {

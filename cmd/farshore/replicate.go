@@ -3,11 +3,14 @@ package main
 import (
 	"context"
 	"fmt"
+	"strings"
 	"time"
+	"unicode"
 
 	"github.com/spf13/cobra"
 
 	"farshore/agent/config"
+	"farshore/agent/record"
 )
 
 // replicateOptions are what replicate was asked for.
@@ -26,7 +29,8 @@ func replicateCommand(e *env) *cobra.Command {
 		Long: `Make one pass over the named sources, or all: list each, store what is new or changed since its last snapshot, and commit.
 A long pass commits as it goes. What an interrupted run committed is kept, and the next one goes on there.
 
-With --dry-run nothing is stored: it says how many objects, bytes and requests a pass would take, and what they cost.
+With --dry-run nothing is stored: it says how many objects, bytes and requests a pass would take, and what they cost; of
+repositories, how many are new or changed.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but some items could not be read or a listing did not
 reach its end, 4 the vault is damaged or was tampered with, 130 interrupted.`,
@@ -96,6 +100,8 @@ type passResult struct {
 	ReadBytes   int64 `json:"read_bytes"`
 	StoredBytes int64 `json:"stored_bytes"`
 	StoredPacks int64 `json:"stored_packs"`
+	// Repositories counts repositories, where the source is one of those: the numbers above are of items, of which each has up to three.
+	Repositories *repositoryCounts `json:"repositories,omitempty"`
 	// Unreadable counts items by reason; Examples are some of them.
 	Unreadable map[string]int64 `json:"unreadable,omitempty"`
 	Examples   []unreadResult   `json:"examples,omitempty"`
@@ -109,6 +115,7 @@ type passResult struct {
 	Puts     int64    `json:"vault_requests,omitempty"`
 	Notices  []string `json:"notices,omitempty"`
 	alarm    bool
+	tally    *tally
 }
 
 // unreadResult is an item that could not be read.
@@ -131,24 +138,9 @@ func (r *passResult) print(p *printer, dryRun bool) {
 		p.line("%s: nothing could be listed, and nothing was committed", r.Source)
 		return
 	}
-	p.line("%s: %s listed, %s new, %s changed, %s deleted", r.Source, plural(r.Listed, "item"), formatCount(r.New), formatCount(r.Changed), formatCount(r.Deleted))
-	took := formatDuration(time.Duration(r.Seconds * float64(time.Second)))
-	if dryRun {
-		p.line("  would read %s, with about %s to the source and %s to the vault", formatBytes(r.ReadBytes), plural(r.Requests, "request"), formatCount(r.Puts))
-	} else {
-		p.line("  captured %s in %s; %s new to the vault, in %s; %s", formatBytes(r.ReadBytes), took, formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), r.committed())
-	}
-	if r.Excluded > 0 {
-		p.line("  %s excluded by patterns", plural(r.Excluded, "item"))
-	}
-	if r.Gone > 0 {
-		p.line("  %s went away between listing and reading: the next pass decides", plural(r.Gone, "item"))
-	}
-	for _, reason := range sortedKeys(r.Unreadable) {
-		p.line("  %s unreadable: %s", plural(r.Unreadable[reason], "item"), reason)
-	}
+	r.printCounts(p, dryRun)
 	for _, x := range r.Examples {
-		p.line("    %s: %s", printable(x.path), joined(x.Reason, x.Detail))
+		p.line("    %s: %s", printable(x.path), joined(x.Reason, lines(x.Detail)))
 	}
 	for _, c := range r.Costs {
 		p.line("  costs %s", c)
@@ -162,6 +154,94 @@ func (r *passResult) print(p *printer, dryRun bool) {
 	if !r.Complete && !dryRun {
 		p.line("  not complete: the next pass goes on from here")
 	}
+}
+
+// printCounts says how many items or repositories were listed, and what came of them.
+func (r *passResult) printCounts(p *printer, dryRun bool) {
+	if r.Repositories != nil {
+		r.printRepositories(p, dryRun)
+		return
+	}
+	p.line("%s: %s listed, %s new, %s changed, %s deleted", r.Source, plural(r.Listed, "item"), formatCount(r.New), formatCount(r.Changed), formatCount(r.Deleted))
+	if dryRun {
+		p.line("  would read %s, with about %s to the source and %s to the vault", formatBytes(r.ReadBytes), plural(r.Requests, "request"), formatCount(r.Puts))
+	} else {
+		r.printCapture(p)
+	}
+	if r.Excluded > 0 {
+		p.line("  %s excluded by patterns", plural(r.Excluded, "item"))
+	}
+	if r.Gone > 0 {
+		p.line("  %s went away between listing and reading: the next pass decides", plural(r.Gone, "item"))
+	}
+	for _, reason := range sortedKeys(r.Unreadable) {
+		p.line("  %s unreadable: %s", plural(r.Unreadable[reason], "item"), reason)
+	}
+}
+
+// printCapture says what was read and stored.
+func (r *passResult) printCapture(p *printer) {
+	took := formatDuration(time.Duration(r.Seconds * float64(time.Second)))
+	p.line("  captured %s in %s; %s new to the vault, in %s; %s", formatBytes(r.ReadBytes), took, formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), r.committed())
+}
+
+// printRepositories is printCounts for a source of repositories, which are never deleted from the vault's point of view.
+func (r *passResult) printRepositories(p *printer, dryRun bool) {
+	c := r.Repositories
+	p.line("%s: %s listed, %s new, %s changed", r.Source, plural(c.Listed, "repository"), formatCount(c.New), formatCount(c.Changed))
+	switch {
+	case !dryRun:
+		r.printCapture(p)
+	case c.New+c.Changed > 0:
+		p.line("  would read what is new in them: how much that is shows only when it is read")
+	default:
+		p.line("  would read nothing")
+	}
+	if c.Excluded > 0 {
+		p.line("  %s excluded by patterns", plural(c.Excluded, "repository"))
+	}
+	if c.Gone > 0 {
+		p.line("  %s went away between listing and reading: the next pass decides", plural(c.Gone, "repository"))
+	}
+	for _, reason := range sortedKeys(c.Unreadable) {
+		n := plural(c.Unreadable[reason], "repository")
+		switch reason {
+		case record.ReasonPartial:
+			p.line("  %s captured, but for some of it: %s", n, reason)
+		case record.ReasonVanished:
+			p.line("  %s no longer there, what was captured before is kept: %s", n, reason)
+		default:
+			p.line("  %s unreadable: %s", n, reason)
+		}
+	}
+}
+
+// lines makes one line of several for people.
+func lines(text string) string {
+	all := strings.Split(strings.TrimSpace(text), "\n")
+	const most = 3
+	more := len(all) - most
+	if more > 0 {
+		all = all[:most]
+	}
+	for i := range all {
+		all[i] = clean(all[i])
+	}
+	out := strings.Join(all, "; ")
+	if more > 0 {
+		out += fmt.Sprintf("; and %s more: --json has all", formatCount(int64(more)))
+	}
+	return out
+}
+
+// clean takes out of a text what could move the cursor.
+func clean(text string) string {
+	return strings.Map(func(r rune) rune {
+		if r != ' ' && !unicode.IsPrint(r) {
+			return '?'
+		}
+		return r
+	}, text)
 }
 
 // committed says what came of the pass in the vault.

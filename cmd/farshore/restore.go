@@ -3,6 +3,8 @@ package main
 import (
 	"context"
 	"fmt"
+	"net"
+	"net/url"
 	"strings"
 	"time"
 
@@ -89,7 +91,7 @@ func (o *restoreOptions) check() error {
 	case o.to == "":
 		return usagef("restore needs --to DEST").with("name a directory, or an s3:// or gs:// URL")
 	case isURL && scheme != "s3" && scheme != "gs" && !pushes(scheme):
-		return usagef("can't restore to %s://", scheme).with("DEST is a directory, an s3:// or gs:// URL, or git+https:// and git+ssh:// for repositories of git")
+		return usagef("can't restore to %s://", scheme).with("DEST is a directory, an s3:// or gs:// URL, or for repositories of git a server's git+https:// or git+ssh:// address")
 	case o.as != "repository" && o.as != "bundle" && o.as != "dump":
 		return usagef("--as %s is not known", o.as).with("it is repository, bundle or dump")
 	case (o.username != "" || o.passwordFile != "") && !pushes(scheme):
@@ -98,6 +100,28 @@ func (o *restoreOptions) check() error {
 		return usagef("--item and --prefix exclude each other")
 	case o.itemSet && o.item == "":
 		return usagef("--item needs a path")
+	case pushes(scheme):
+		return checkPush(o.to, o.username != "" || o.passwordFile != "")
+	}
+	return nil
+}
+
+// checkPush holds the address of a server to have no credential and nothing else that it does not take. Since it may hold a secret by mistake, no error repeats it.
+func checkPush(to string, credential bool) error {
+	u, err := url.Parse(to)
+	if err != nil {
+		return usagef("DEST is no URL").with("write it like git+https://host/path or git+ssh://user@host/path")
+	}
+	_, password := u.User.Password()
+	switch {
+	case password, u.User != nil && u.Scheme != "git+ssh":
+		return usagef("DEST holds a user name or password").with("--username and --password-file name them; ssh has its own keys")
+	case credential && (u.Scheme == "git+ssh" || u.Scheme == "git+file"):
+		return usagef("%s:// takes no --username and no --password-file: ssh has its own keys and configuration", u.Scheme)
+	case credential && u.Scheme == "git+http" && !thisMachine(u.Hostname()):
+		return usagef("a password is not sent over plain http").with("write git+https://")
+	case u.RawQuery != "" || u.Fragment != "":
+		return usagef("DEST has a part behind ? or #, which a server's address does not").with("write it like git+https://host/path")
 	}
 	return nil
 }
@@ -109,6 +133,12 @@ func pushes(scheme string) bool {
 		return true
 	}
 	return false
+}
+
+// thisMachine reports whether a host is this machine itself.
+func thisMachine(host string) bool {
+	ip := net.ParseIP(host)
+	return host == "localhost" || ip != nil && ip.IsLoopback()
 }
 
 // restoreResult is the result of restore.
@@ -134,6 +164,8 @@ type restoreResult struct {
 	Failed  []failedResult `json:"failed,omitempty"`
 	Seconds float64        `json:"seconds"`
 	Notices []string       `json:"notices,omitempty"`
+	// noun is what is counted: item or repository.
+	noun string
 }
 
 // renamedResult is an item that was restored under another name.
@@ -157,7 +189,7 @@ func (r restoreResult) text(p *printer) {
 		verb, written = "would restore", "to write"
 	}
 	p.line("%s snapshot %d of %s (%s) to %s in %s", verb, r.Seq, r.Source, r.Time, r.To, formatDuration(time.Duration(r.Seconds*float64(time.Second))))
-	line := fmt.Sprintf("  %s %s (%s), %s there and equal", plural(r.Restored, "item"), written, formatBytes(r.Bytes), formatCount(r.Equal))
+	line := fmt.Sprintf("  %s %s (%s), %s there and equal", plural(r.Restored, r.noun), written, formatBytes(r.Bytes), formatCount(r.Equal))
 	if r.Replaced > 0 {
 		line += fmt.Sprintf(", %s of those %s in place of something else", formatCount(r.Replaced), written)
 	}
@@ -166,13 +198,13 @@ func (r restoreResult) text(p *printer) {
 	}
 	p.line("%s", line)
 	if r.Unreadable > 0 {
-		p.line("  %s could not be read when the snapshot was taken", plural(r.Unreadable, "item"))
+		p.line("  %s could not be read when the snapshot was taken", plural(r.Unreadable, r.noun))
 	}
 	for _, x := range r.Renamed {
 		p.line("  %s is restored as %s: %s", printable(x.path), printable(x.To), x.Why)
 	}
 	for _, x := range r.Failed {
-		p.line("  %s: %s", printable(x.path), x.Error)
+		p.line("  %s: %s", printable(x.path), lines(x.Error))
 	}
 	for _, n := range r.Notices {
 		p.line("  note: %s", n)

@@ -41,11 +41,21 @@ func runRestore(ctx context.Context, e *env, o restoreOptions) (result, error) {
 		if sum == nil {
 			return err
 		}
-		r = restoreOf(o, c, sum)
+		noun := "item"
+		if holdsRepositories(snap) {
+			noun = "repository"
+		}
+		r = restoreOf(o, c, sum, noun)
 		if err = explained(o, sum, o.access.recovers(v), err); err != nil && sum.Restored.Items+sum.Equal.Items+sum.Differs.Items == 0 {
 			r = restoreResult{} // its numbers would say nothing
 		}
-		return errors.Join(err, verdictOf(sum, err, newestComplete([]*vault.Chain{c.chain}, c.commit.Time)))
+		lacking, perr := partly(ctx, snap, o)
+		r.Failed = append(r.Failed, lacking...)
+		verdict := verdictOf(sum, noun, err, newestComplete([]*vault.Chain{c.chain}, c.commit.Time))
+		if err == nil && verdict == nil {
+			verdict = partlyError(lacking, o.source)
+		}
+		return errors.Join(err, verdict, perr)
 	})
 	if r.Source == "" {
 		return nil, err
@@ -125,37 +135,45 @@ func openTarget(ctx context.Context, to string) (target restore.Target, done fun
 	return d, d.Close, nil
 }
 
-func restoreOf(o restoreOptions, c *chosen, s *restore.Summary) restoreResult {
+func restoreOf(o restoreOptions, c *chosen, s *restore.Summary, noun string) restoreResult {
 	r := restoreResult{
 		DryRun: o.dryRun, Source: s.Source.Name, Chain: c.chain.ID, Seq: c.commit.Seq, Time: record.FormatTime(c.commit.Time), Complete: c.commit.Complete, To: o.to,
 		Restored: s.Restored.Items, Equal: s.Equal.Items, Differing: s.Differs.Items, Replaced: s.Overwritten.Items, Bytes: s.Restored.Bytes,
-		Unreadable: s.Earlier.Items + s.Unrestorable.Items, Seconds: s.Duration.Seconds(),
+		Unreadable: s.Earlier.Items + s.Unrestorable.Items, Seconds: s.Duration.Seconds(), noun: noun,
 	}
 	for _, n := range s.Escaped.Named {
 		r.Renamed = append(r.Renamed, renamedResult{pathJSON: jsonPath(n.Path), To: n.As, Why: n.Why, path: n.Path})
 	}
 	if more := s.Escaped.Items - int64(len(s.Escaped.Named)); more > 0 {
-		r.Notices = append(r.Notices, plural(more, "more item")+" restored under another name")
+		r.Notices = append(r.Notices, plural(more, "more "+noun)+" restored under another name")
+	}
+	failed := "the destination can't hold it"
+	if noun == "repository" {
+		failed = "not as it was captured"
 	}
 	for _, t := range []struct {
 		what  string
 		tally *restore.Tally
 	}{
-		{"damaged in the vault", &s.Damaged}, {"the destination can't hold it", &s.Failed},
+		{"damaged in the vault", &s.Damaged}, {failed, &s.Failed},
 		{"differs at the destination, left as it is", &s.Differs}, {"could not be read at the source, ever", &s.Unrestorable},
 	} {
 		for _, n := range t.tally.Named {
 			r.Failed = append(r.Failed, failedResult{pathJSON: jsonPath(n.Path), Error: joined(t.what, n.Why), path: n.Path})
 		}
 		if more := t.tally.Items - int64(len(t.tally.Named)); more > 0 {
-			r.Notices = append(r.Notices, plural(more, "more item")+": "+t.what)
+			r.Notices = append(r.Notices, plural(more, "more "+noun)+": "+t.what)
 		}
 	}
 	for _, n := range s.Earlier.Named {
 		r.Notices = append(r.Notices, printable(n.Path)+" could not be read when the snapshot was taken; its last good content was restored")
 	}
 	for _, what := range sortedKeys(s.NotPutBack) {
-		r.Notices = append(r.Notices, fmt.Sprintf("not put back: %s of %s", what, plural(s.NotPutBack[what], "item")))
+		if noun == "repository" {
+			r.Notices = append(r.Notices, fmt.Sprintf("not as at the source: %s (%s)", what, formatCount(s.NotPutBack[what])))
+		} else {
+			r.Notices = append(r.Notices, fmt.Sprintf("not put back: %s of %s", what, plural(s.NotPutBack[what], noun)))
+		}
 	}
 	return r
 }
@@ -167,17 +185,31 @@ func joined(what, why string) string {
 	return what + ": " + why
 }
 
+// overwriteHint says what --overwrite does.
+func overwriteHint(noun string) string {
+	if noun == "repository" {
+		return "--overwrite moves what differs aside and restores in its place; at a server it moves refs that differ. Or restore to an empty place"
+	}
+	return "--overwrite replaces what differs"
+}
+
 // verdictOf is the failure that a restore without an error still means.
-func verdictOf(s *restore.Summary, err error, complete *chosen) error {
+func verdictOf(s *restore.Summary, noun string, err error, complete *chosen) error {
 	switch {
 	case err != nil:
 		return nil
 	case s.Damaged.Items > 0:
-		return damagef("%s could not be restored: the vault no longer has them as they were", plural(s.Damaged.Items, "item")).with(damageHint)
+		return damagef("%s could not be restored: the vault no longer has them as they were", plural(s.Damaged.Items, noun)).with(damageHint)
 	case s.Differs.Items > 0:
-		return incompletef("%s of the snapshot not restored: something else has the name at the destination", plural(s.Differs.Items, "item")).with("--overwrite replaces what differs")
+		return incompletef("%s of the snapshot not restored: something else has the name at the destination", plural(s.Differs.Items, noun)).with("%s", overwriteHint(noun))
 	case s.Incomplete():
-		return incompletef("not every item of the snapshot is at the destination")
+		f := incompletef("not every %s of the snapshot is at the destination as it was: the lines above say which, and why", noun)
+		for _, n := range s.Failed.Named {
+			if f.hint == "" {
+				f.hint = serverHint(n.Why)
+			}
+		}
+		return f
 	case !s.Complete:
 		f := incompletef("all is restored that the snapshot has, but it is incomplete: its pass did not reach the end")
 		if complete != nil {

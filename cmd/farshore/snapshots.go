@@ -60,8 +60,10 @@ type chainResult struct {
 	Place   string `json:"place,omitempty"`
 	Retired bool   `json:"retired,omitempty"`
 	// Head is the newest commit's number and hash, to be kept elsewhere: whoever has it notices a chain that was cut or replaced.
-	Head      string           `json:"head,omitempty"`
-	Snapshots []snapshotResult `json:"snapshots"`
+	Head string `json:"head,omitempty"`
+	// Repositories are those of the newest snapshot, where the source is one of repositories.
+	Repositories *holdsResult     `json:"repositories,omitempty"`
+	Snapshots    []snapshotResult `json:"snapshots"`
 }
 
 // snapshotResult is one commit with its snapshot.
@@ -109,6 +111,11 @@ func (r snapshotsResult) text(p *printer) {
 			retired = " (retired)"
 		}
 		p.line("head of %s%s: %s", r.title(c), retired, c.Head)
+	}
+	for _, c := range r.Chains {
+		if c.Repositories != nil {
+			p.line("%s in snapshot %d of %s%s", plural(c.Repositories.Count, "repository"), c.Repositories.Seq, r.title(c), c.Repositories.lacks(c.Source))
+		}
 	}
 	printFindings(p, r.Findings)
 }
@@ -182,7 +189,9 @@ func runSnapshots(ctx context.Context, e *env, o snapshotsOptions) (result, erro
 			found = true
 			r.Findings = append(r.Findings, findingsOf(c.Findings)...)
 			if c.ID != "" {
-				r.Chains = append(r.Chains, chainOf(c))
+				one := chainOf(c)
+				one.Repositories = holds(ctx, v, c)
+				r.Chains = append(r.Chains, one)
 			}
 		}
 		if o.source != "" && !found {

@@ -200,7 +200,7 @@ func (r sourcesResult) text(p *printer) {
 		for _, x := range s.Exclude {
 			patterns = append(patterns, "-"+x)
 		}
-		rows = append(rows, []string{s.Name, s.URL, strings.Join(patterns, " ")})
+		rows = append(rows, []string{s.Name, s.URL, strings.Join(append(patterns, s.Repositories...), " ")})
 	}
 	p.table(rows)
 	if len(r.Sources) == 0 {
@@ -212,7 +212,7 @@ func sourceListCommand(e *env) *cobra.Command {
 	return e.does(&cobra.Command{
 		Use:     "list",
 		Short:   "List the sources in the configuration",
-		Long:    "List the sources in the configuration, with their addresses and patterns (+ included, - excluded).\n\nExit codes: 0 done, 2 configuration.",
+		Long:    "List the sources in the configuration, with their addresses, patterns (+ included, - excluded) and repositories of a server.\n\nExit codes: 0 done, 2 configuration.",
 		Example: "  farshore source list --json",
 		Args:    arguments(0, 0, ""),
 	}, func(context.Context, []string) (result, error) {

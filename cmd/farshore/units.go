@@ -48,10 +48,13 @@ func formatCount(n int64) string {
 	return b.String()
 }
 
-// plural writes a number and a noun: 1 object, 2 objects.
+// plural writes a number and a noun: 1 object, 2 objects, 2 repositories.
 func plural(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
+	}
+	if stem, ok := strings.CutSuffix(noun, "ry"); ok {
+		return formatCount(n) + " " + stem + "ries"
 	}
 	return formatCount(n) + " " + noun + "s"
 }

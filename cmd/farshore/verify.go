@@ -90,13 +90,17 @@ func (r verifyResult) text(p *printer) {
 	p.line("  %s (%s) read and compared with the hashes in their names", plural(r.Objects, "object"), formatBytes(r.Bytes))
 	p.line("  %s with everything that a restore needs", plural(r.Snapshots, "snapshot"))
 	if r.Rebuilt {
-		p.line("  %s (%s) rebuilt, each with its SHA-256", plural(r.Items, "item"), formatBytes(r.ItemBytes))
+		noun := "item"
+		if r.Repositories != (verify.Repositories{}) {
+			noun = "content" // a repository has many
+		}
+		p.line("  %s (%s) rebuilt, each with its SHA-256", plural(r.Items, noun), formatBytes(r.ItemBytes))
 	} else {
 		p.line("  no item was rebuilt: that takes a recovery identity")
 	}
 	r.repositories(p)
 	if r.Locked > 0 {
-		p.line("  %s could not be opened with the key at hand, and were checked by their hashes alone", plural(r.Locked, "snapshot or item"))
+		p.line("  %s snapshots or items could not be opened with the key at hand, and were checked by their hashes alone", formatCount(r.Locked))
 	}
 	if r.Unreferenced > 0 {
 		p.line("  %s (%s) belong to no commit: left by an interrupted pass", plural(r.Unreferenced, "object"), formatBytes(r.UnreferencedBytes))
@@ -112,17 +116,25 @@ func (r verifyResult) text(p *printer) {
 func (r verifyResult) repositories(p *printer) {
 	n := r.Repositories
 	if n.Checked+n.Problems+n.Unchecked > 0 {
-		p.line("  %s restored and checked by git and Subversion, %s of them from an older snapshot", plural(n.Checked, "capture of a repository"), formatCount(n.Older))
+		p.line("  %s restored and checked by git and Subversion, %s of them from an older snapshot", captures(n.Checked), formatCount(n.Older))
 	}
 	if n.Problems > 0 {
-		p.line("  %s did not pass", plural(n.Problems, "capture of a repository"))
+		p.line("  %s did not pass", captures(n.Problems))
 	}
 	if n.Unchecked > 0 {
-		p.line("  %s could not be checked on this machine", plural(n.Unchecked, "capture of a repository"))
+		p.line("  %s could not be checked on this machine", captures(n.Unchecked))
 	}
 	if n.Current+n.Moved+n.Unseen > 0 {
 		p.line("  at their source now: %s as in the newest snapshot, %s changed since, %s not to be seen", formatCount(n.Current), formatCount(n.Moved), formatCount(n.Unseen))
 	}
+}
+
+// captures counts repositories as they were at some time: one may be counted twice, as of its newest snapshot and of an older one.
+func captures(n int64) string {
+	if n == 1 {
+		return "1 capture of a repository"
+	}
+	return formatCount(n) + " captures of repositories"
 }
 
 // runVerify verifies.
