@@ -151,7 +151,7 @@ func (j *join) decide(e source.Entry, last *vault.OldRecord) error {
 	case excluded:
 		progress.Excluded.Add(1)
 		if last.State != record.Deleted {
-			j.pass.countItem(e.Path, last.Record)
+			j.pass.countKept(last.Record)
 		}
 		return j.keep(*last)
 	case last != nil && last.State != record.Deleted && j.pass.src.Unchanged(e, last.Record):
@@ -175,7 +175,7 @@ func (j *join) gone(o vault.OldRecord) error {
 		return j.keep(o)
 	}
 	if !j.pass.o.Match(o.Path) {
-		j.pass.countItem(o.Path, o.Record)
+		j.pass.countKept(o.Record)
 		return j.keep(o)
 	}
 	if l, ok := j.pass.src.(source.Lasting); ok {

@@ -236,3 +236,24 @@ func TestHugeRecord(t *testing.T) {
 	r.mustReplicate(p, agent.Options{})
 	r.shows("when it is small again", p.want())
 }
+
+// TestExcludedUnreadable holds that what is excluded by now is no longer counted as unreadable, though its record stays.
+func TestExcludedUnreadable(t *testing.T) {
+	r := newRig(t)
+	bad := &source.Unreadable{Reason: record.ReasonBroken, Detail: "bits fell out"}
+	p := &pairs{tags: map[string]string{"a": "1", "b": "1"}, fail: map[string]error{"b git": bad}}
+	if sum := r.mustReplicate(p, agent.Options{}); sum.Unreadable[record.ReasonBroken] != 1 {
+		t.Errorf("summary %+v", sum)
+	}
+	sum := r.mustReplicate(p, agent.Options{Match: func(path string) bool { return path != "b" }})
+	if len(sum.Unreadable) != 0 || len(sum.Examples) != 0 {
+		t.Errorf("summary %+v", sum)
+	}
+	v := r.open()
+	snap, err := v.Snapshot(t.Context(), r.chain(v).Newest())
+	must(t, err)
+	rec, err := snap.Find(t.Context(), "b")
+	if err != nil || rec == nil || rec.Reason != record.ReasonBroken {
+		t.Errorf("its record: %+v, %v", rec, err)
+	}
+}

@@ -66,17 +66,21 @@ func (p *pass) count(o *op) {
 
 // countItem counts an item of the snapshot in the making. The lister and the writer both call it.
 func (p *pass) countItem(path string, r *record.Record) {
-	progress := p.o.Progress
-	progress.items.Add(1)
-	progress.bytes.Add(r.Size())
+	p.countKept(r)
 	switch omitted := r.Attrs[record.AttrOmitted]; {
 	case r.State == record.Unreadable:
-		if r.Last != nil {
-			progress.bytes.Add(r.Last.Size())
-		}
 		p.unread(Unread{path, r.Reason, r.Detail})
 	case omitted != "":
 		p.unread(Unread{path, record.ReasonPartial, omitted})
+	}
+}
+
+// countKept counts an item of the snapshot in the making without asking whether it can be read: what is excluded is nobody's concern in this pass.
+func (p *pass) countKept(r *record.Record) {
+	p.o.Progress.items.Add(1)
+	p.o.Progress.bytes.Add(r.Size())
+	if r.Last != nil {
+		p.o.Progress.bytes.Add(r.Last.Size())
 	}
 }
 
