@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
+	"time"
 
 	"golang.org/x/sys/unix"
 
@@ -60,6 +61,7 @@ const (
 )
 
 // Build makes the repository in dir, which must not exist and whose parent must. It is made beside dir and renamed when it is whole: on failure nothing is left.
+// What killed processes left there is removed when nothing was made in it for a day.
 func Build(ctx context.Context, parts Parts, set Set, dir string, o Options) (*Report, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -68,11 +70,15 @@ func Build(ctx context.Context, parts Parts, set Set, dir string, o Options) (*R
 	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
 		return nil, fmt.Errorf("%s exists already: a repository is restored to a new folder", dir)
 	}
-	tmp, err := os.MkdirTemp(filepath.Dir(dir), ".farshore-svn-")
+	left := sweep(filepath.Dir(dir), time.Now())
+	tmp, err := newScratch(filepath.Dir(dir))
 	if err != nil {
 		return nil, err
 	}
-	b := &build{parts: parts, set: set, dir: filepath.Join(tmp, "repository"), o: o, scratch: tmp, report: &Report{}}
+	b := &build{parts: parts, set: set, dir: filepath.Join(tmp.path, "repository"), o: o, scratch: tmp.path, report: &Report{}}
+	if left != nil {
+		b.note("what an interrupted restore left can't be removed: %v", left)
+	}
 	err = b.run(ctx)
 	if err == nil {
 		err = os.Rename(b.dir, dir)
@@ -80,7 +86,7 @@ func Build(ctx context.Context, parts Parts, set Set, dir string, o Options) (*R
 	if err == nil {
 		err = flush(filepath.Dir(dir))
 	}
-	if rerr := os.RemoveAll(tmp); err == nil {
+	if rerr := tmp.close(); err == nil {
 		err = rerr
 	}
 	if err != nil {

@@ -30,6 +30,14 @@ type capture struct {
 	locks     *[]byte // lines; nil when the repository does not tell
 	rewritten string
 	omitted   []string
+	limits    limits
+}
+
+// limits bound how many dumps and parts of revision properties a record has.
+type limits struct{ chain, revprops int }
+
+func newCapture(repo repository, e source.Entry, last *record.Record, sink source.Sink) *capture {
+	return &capture{repo: repo, entry: e, last: last, sink: sink, limits: limits{maxChain, maxRevprops}}
 }
 
 // run captures the repository; its errors are those of source.Source's Capture.
@@ -125,46 +133,6 @@ func (c *capture) restart(why string) {
 	c.rewritten = time.Now().UTC().Format(time.RFC3339) + ": " + why
 }
 
-// changed says why the repository is not the one that the chain was made of, "" when it is. The last revision is compared; where the repository's files were
-// replaced, also the last one of each dump.
-func (c *capture) changed(ctx context.Context, chain []link) (string, error) {
-	before := c.last.Attrs
-	switch {
-	case before[attrUUID] != c.facts.uuid:
-		return fmt.Sprintf("the repository's id was %s and is %s", before[attrUUID], c.facts.uuid), nil
-	case c.facts.youngest < end(chain):
-		return fmt.Sprintf("the youngest revision was %d and is %d", end(chain), c.facts.youngest), nil
-	}
-	if before[attrInstance] == c.facts.instance {
-		chain = chain[len(chain)-1:]
-	}
-	for i := len(chain) - 1; i >= 0; i-- {
-		same, err := c.same(ctx, chain[i].to, chain[i].digest())
-		if err != nil {
-			return "", err
-		}
-		if !same {
-			return fmt.Sprintf("revision %d is not what it was", chain[i].to), nil
-		}
-	}
-	return "", nil
-}
-
-// same reports whether the revision has the digest.
-func (c *capture) same(ctx context.Context, revision int64, digest string) (bool, error) {
-	s, err := c.repo.dump(ctx, revision, revision)
-	if err != nil {
-		return false, err
-	}
-	defer s.Close()
-	same := false
-	err = svndump.Scan(s, func(r *svndump.Revision) error {
-		same = r.Number == revision && r.Matches(digest)
-		return nil
-	}, nil)
-	return same, err
-}
-
 // errReplaced says that revisions which were dumped again are not what they were.
 var errReplaced = errors.New("revisions are not what they were")
 
@@ -184,7 +152,7 @@ func (c *capture) extend(ctx context.Context) error {
 	if to < from {
 		return nil
 	}
-	n := keep(c.chain)
+	n := keep(c.chain, c.limits.chain)
 	err = c.dump(ctx, n, to)
 	if errors.Is(err, errReplaced) {
 		c.restart(err.Error())

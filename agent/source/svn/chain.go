@@ -54,12 +54,12 @@ func rangeAttrs(from, to int64) record.Attrs {
 	return record.Attrs{attrFrom: strconv.FormatInt(from, 10), attrTo: strconv.FormatInt(to, 10)}
 }
 
-// keep says how many links of a chain stay when another dump is to follow: all while there is room, else as many as leave out the newest ones of about the same
-// size, whose revisions are dumped again together with the new ones. A link is passed over until what follows it has half of its size, so that each revision is
-// dumped again only as often as the chain's size doubles.
-func keep(chain []link) int {
+// keep says how many links of a chain stay when another dump is to follow and there may be most of them: all while there is room, else as many as leave out the newest
+// ones of about the same size, whose revisions are dumped again together with the new ones. A link is passed over until what follows it has half of its size, so
+// that each revision is dumped again only as often as the chain's size doubles.
+func keep(chain []link, most int) int {
 	n := len(chain)
-	if n < maxChain {
+	if n < most {
 		return n
 	}
 	n--

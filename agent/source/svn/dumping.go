@@ -17,13 +17,15 @@ type dumping struct {
 	from int64
 
 	next  int64 // the revision that must come next
+	again int   // the one of old whose revisions come now
+	sums  *lineSums
 	list  digestList
 	props []svndump.Sum
 }
 
 // run dumps the revisions from d.from to to, and puts the link into the chain.
 func (d *dumping) run(ctx context.Context, to int64) error {
-	d.next, d.list, d.props = d.from, digestList{from: d.from}, nil
+	d.next, d.list, d.props, d.again, d.sums = d.from, digestList{from: d.from}, nil, 0, newLineSums()
 	s, err := d.c.repo.dump(ctx, d.from, to)
 	if err != nil {
 		return err
@@ -62,14 +64,29 @@ func (d *dumping) revision(r *svndump.Revision) error {
 	if r.Number != d.next {
 		return &svndump.FormatError{Detail: fmt.Sprintf("revision %d comes in place of %d", r.Number, d.next)}
 	}
-	for i := range d.old {
-		if d.old[i].to == r.Number && !r.Matches(d.old[i].digest()) {
-			return fmt.Errorf("%w: revision %d differs", errReplaced, r.Number)
-		}
+	if err := d.compare(r); err != nil {
+		return err
 	}
 	d.next++
 	d.list.add(r)
 	d.props = append(d.props, r.Props)
+	return nil
+}
+
+// compare compares revisions that are dumped again with what was recorded of them.
+func (d *dumping) compare(r *svndump.Revision) error {
+	if d.again == len(d.old) {
+		return nil
+	}
+	d.sums.add(r)
+	l := &d.old[d.again]
+	if r.Number < l.to {
+		return nil
+	}
+	if !d.sums.are(&l.digests) {
+		return fmt.Errorf("%w: revisions %d to %d differ", errReplaced, l.from, l.to)
+	}
+	d.again, d.sums = d.again+1, newLineSums()
 	return nil
 }
 

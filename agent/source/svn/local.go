@@ -2,6 +2,7 @@ package svn
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -23,56 +24,55 @@ type local struct {
 	tool svncmd.Tool
 }
 
-// maxSmall is how many bytes of a repository's small files are read.
-const maxSmall = 4096
-
-// lines reads the first lines of a small file.
+// lines reads the lines of a small file.
 func (l *local) lines(name string) ([]string, error) {
-	f, err := os.Open(filepath.Join(l.dir, name))
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	b, err := io.ReadAll(io.LimitReader(f, maxSmall))
+	b, err := readSmall(filepath.Join(l.dir, name))
 	return strings.Split(string(b), "\n"), err
 }
 
 func (l *local) facts(context.Context) (facts, error) {
 	f := facts{attrs: record.Attrs{}}
-	if err := l.supported(&f); err != nil {
-		return f, err
+	return f, trouble(l.dir, l.readFacts(&f))
+}
+
+func (l *local) readFacts(f *facts) error {
+	if err := l.supported(f); err != nil {
+		return err
 	}
 	current, err := l.lines("db/current")
 	if err != nil {
-		return f, gone(err)
+		return err
 	}
 	number, _, _ := strings.Cut(current[0], " ")
 	if f.youngest, err = strconv.ParseInt(number, 10, 64); err != nil || f.youngest < 0 {
-		return f, unreadable(record.ReasonBroken, "db/current says %.40q in place of the youngest revision: run svnadmin recover", current[0])
+		return unreadable(record.ReasonBroken, "db/current says %.40q in place of the youngest revision: run svnadmin recover", current[0])
 	}
 	id, err := l.lines("db/uuid")
 	if err != nil {
-		return f, gone(err)
+		return err
 	}
 	f.uuid = strings.TrimSpace(id[0])
 	if len(id) > 1 {
 		f.instance = strings.TrimSpace(id[1])
 	}
 	f.attrs[attrInstance] = f.instance
-	return f, nil
+	return waitless(l.dir)
 }
 
 // supported refuses the back ends whose revisions can't be trusted to be dumped while they are in use.
 func (l *local) supported(f *facts) error {
-	if !isRepository(l.dir) {
-		return source.ErrGone
+	if is, err := examine(l.dir); !is || err != nil {
+		return cmp.Or(err, source.ErrGone)
+	}
+	if _, err := l.lines("format"); err != nil {
+		return err
 	}
 	kind, err := l.lines("db/fs-type")
 	if errors.Is(err, os.ErrNotExist) {
 		kind, err = []string{"bdb"}, nil // Subversion 1.0 had no other
 	}
 	if err != nil {
-		return gone(err)
+		return err
 	}
 	f.attrs[attrFSType] = strings.TrimSpace(kind[0])
 	if f.attrs[attrFSType] != "fsfs" {
@@ -83,35 +83,36 @@ func (l *local) supported(f *facts) error {
 		format, err = []string{"1"}, nil
 	}
 	if err != nil {
-		return gone(err)
+		return err
 	}
 	f.attrs[attrFormat] = strings.TrimSpace(format[0])
 	return nil
 }
 
 func (l *local) look(ctx context.Context, kind string) (record.Attrs, error) {
-	if !isRepository(l.dir) {
-		return nil, source.ErrGone
-	}
+	a := record.Attrs{}
 	if kind == record.KindSidecar {
-		return sidecarAttrs(l.dir)
+		stamp, err := sidecarStamp(l.dir)
+		if err != nil {
+			return nil, trouble(l.dir, err)
+		}
+		a[attrStamp] = stamp
+		return a, nil
 	}
 	// The stamps come first: what is written after them, and read with the facts, makes the next listing differ.
-	revprops, err := folderStamp(filepath.Join(l.dir, "db/revprops"))
-	if err != nil {
-		return nil, gone(err)
-	}
-	locks, err := folderStamp(filepath.Join(l.dir, "db/locks"))
-	if err != nil {
-		return nil, gone(err)
+	for key, folder := range map[string]string{attrRevpropsStamp: "db/revprops", attrLocksStamp: "db/locks"} {
+		stamp, err := folderStamp(filepath.Join(l.dir, folder))
+		if err != nil {
+			return nil, trouble(l.dir, err)
+		}
+		a[key] = stamp
 	}
 	f, err := l.facts(ctx)
 	if err != nil {
 		return nil, err
 	}
-	return record.Attrs{
-		attrUUID: f.uuid, attrYoungest: strconv.FormatInt(f.youngest, 10), attrRevpropsStamp: revprops, attrLocksStamp: locks,
-	}, nil
+	a[attrUUID], a[attrYoungest], a[attrInstance] = f.uuid, strconv.FormatInt(f.youngest, 10), f.instance
+	return a, nil
 }
 
 func revisions(from, to int64) string { return fmt.Sprintf("-r%d:%d", from, to) }
@@ -207,7 +208,7 @@ func (l *local) locks(ctx context.Context) ([]byte, bool, error) {
 	}
 	all, err := svncmd.ParseLocks(out)
 	if err != nil {
-		return nil, false, err
+		return nil, false, unreadable(record.ReasonOther, "%v: look at what svnadmin lslocks prints there", err)
 	}
 	lines, err := svncmd.EncodeLocks(all)
 	return lines, true, err
@@ -225,7 +226,7 @@ func (l *local) explain(err error) error {
 	switch {
 	case !errors.As(err, &failed) && !errors.As(err, &format):
 		return err
-	case !isRepository(l.dir):
+	case errors.Is(trouble(l.dir, err), source.ErrGone):
 		return source.ErrGone
 	case denied(err):
 		return unreadable(record.ReasonDenied, "%v: let the user that farshore runs as read the repository", err)

@@ -57,6 +57,9 @@ func (r *remote) output(ctx context.Context, args ...string) ([]byte, error) {
 // facts asks for the root, which fails where it may not be read.
 func (r *remote) facts(ctx context.Context) (facts, error) {
 	out, err := r.output(ctx, "info", "--xml", r.url+"@")
+	if svncmd.Coded(err, "E160013") { // said of the root: later, of what a revision has
+		return facts{}, source.ErrGone
+	}
 	if err != nil {
 		return facts{}, r.explain(err)
 	}
@@ -140,12 +143,16 @@ func (r *remote) locks(context.Context) ([]byte, bool, error) { return nil, fals
 func (r *remote) explain(err error) error {
 	var format *svndump.FormatError
 	switch {
-	case svncmd.Coded(err, "E170001", "E215004", "E220001", "E220000"):
+	case svncmd.Coded(err, "E170001", "E215004", "E220001", "E220000", "E175013"):
 		return unreadable(record.ReasonDenied, "%v: the user needs read access to the root of %s", err, r.url)
-	case svncmd.Coded(err, "E210005", "E160013", "E170000"):
+	case svncmd.Coded(err, "E210005", "E170000"):
 		return source.ErrGone
-	case svncmd.Coded(err, "E160004", "E160006", "E200014", "E140001") || errors.As(err, &format):
+	case svncmd.Coded(err, "E160004", "E160006", "E160013", "E200014", "E140001") || errors.As(err, &format):
 		return unreadable(record.ReasonBroken, "%v: run svnadmin verify on the server", err)
+	case svncmd.Coded(err, "E175003", "E175009", "E175015", "E175011", "E170011"):
+		return unreadable(record.ReasonOther, "%v: look whether %s is the address of a repository", err, r.url)
+	case svncmd.Coded(err, "E175002") && strings.Contains(err.Error(), "server error 500"):
+		return unreadable(record.ReasonOther, "%v: look at what the server's log says of it", err)
 	}
 	return err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"io"
+	"maps"
 	"slices"
 	"strconv"
 
@@ -16,11 +17,7 @@ const maxRevprops = 64
 
 // resumeState takes up what the last record says of revision properties. Where that can't be, all of them are stored anew.
 func (c *capture) resumeState(ctx context.Context) error {
-	for i := range c.last.Parts {
-		if c.last.Parts[i].Kind == record.PartRevprops {
-			c.revprops = append(c.revprops, c.last.Parts[i])
-		}
-	}
+	c.resumeParts()
 	p := c.last.Part(record.PartState)
 	if p != nil {
 		data, err := c.sink.Read(ctx, p)
@@ -32,30 +29,50 @@ func (c *capture) resumeState(ctx context.Context) error {
 			return nil
 		}
 	}
-	c.unsure = map[int]bool{}
-	for n := range end(c.chain) + 1 {
-		if n%svndump.BlockSize == 0 {
-			c.unsure[int(n/svndump.BlockSize)] = true
-		}
+	c.doubt(0, end(c.chain)+1)
+	for range end(c.chain) + 1 {
 		c.stored.Add(svndump.Sum{})
 	}
 	return nil
 }
 
-// dumped takes note of the properties that a dump of revisions from from on has. A block of which only the end was dumped again is not known.
+// resumeParts takes up the parts, which have whole blocks and do not overlap. The blocks of any other are stored anew.
+func (c *capture) resumeParts() {
+	next := int64(0)
+	for i := range c.last.Parts {
+		p := &c.last.Parts[i]
+		if p.Kind != record.PartRevprops {
+			continue
+		}
+		from, to, ok := rangeOf(p)
+		switch {
+		case !ok:
+			c.doubt(0, end(c.chain)+1)
+		case from < next || from%svndump.BlockSize != 0 || to > end(c.chain):
+			c.doubt(from, min(to, end(c.chain))+1)
+		default:
+			c.revprops, next = append(c.revprops, *p), to+1
+		}
+	}
+}
+
+// dumped takes note of the properties that a dump of revisions from from on has. A block of which only the end was dumped again is not known, nor are those of a part
+// that has such revisions too.
 func (c *capture) dumped(from int64, props []svndump.Sum) {
 	if from < c.stored.Next() {
-		first := int(from / svndump.BlockSize)
+		first := from / svndump.BlockSize
 		c.stored = c.stored[:first]
 		for range from % svndump.BlockSize {
 			c.stored.Add(svndump.Sum{})
 		}
-		if from%svndump.BlockSize != 0 {
-			c.doubt(first)
-		}
+		maps.DeleteFunc(c.unsure, func(b int, _ bool) bool { return int64(b) >= first })
+		c.doubt(first*svndump.BlockSize, from)
 		c.revprops = slices.DeleteFunc(c.revprops, func(p record.Part) bool {
-			f, _, ok := rangeOf(&p)
-			return !ok || f >= from
+			f, to, _ := rangeOf(&p)
+			if to >= from {
+				c.doubt(f, from)
+			}
+			return to >= from
 		})
 	}
 	for _, p := range props {
@@ -63,11 +80,14 @@ func (c *capture) dumped(from int64, props []svndump.Sum) {
 	}
 }
 
-func (c *capture) doubt(block int) {
+// doubt takes note that what is stored is not known of the blocks that have revisions of from to to, without to.
+func (c *capture) doubt(from, to int64) {
 	if c.unsure == nil {
 		c.unsure = map[int]bool{}
 	}
-	c.unsure[block] = true
+	for n := from - from%svndump.BlockSize; n < to; n += svndump.BlockSize {
+		c.unsure[int(n/svndump.BlockSize)] = true
+	}
 }
 
 // properties compares the properties of all captured revisions with what is stored of them, and stores those that were edited.
@@ -105,18 +125,16 @@ func (c *capture) unedited() bool {
 		len(c.unsure) == 0 && c.last.Attrs[attrYoungest] == strconv.FormatInt(end(c.chain), 10)
 }
 
-// store stores the properties of the blocks. Blocks share a part where there would be more than maxRevprops of them otherwise.
+// store stores the properties of the blocks. Blocks share a part where there would be more than the limit of them otherwise: each unit of so many blocks, of which
+// any was edited or of which there is more than one part, is stored anew as a whole.
 func (c *capture) store(ctx context.Context, changed []int) error {
 	if len(changed) == 0 {
 		return nil
 	}
-	unit := 1
-	for len(c.units(unit, changed)) > maxRevprops {
-		unit *= 4
-	}
+	unit := c.unit(changed)
 	units := c.units(unit, changed)
 	var parts []record.Part
-	for _, u := range sortedKeys(units) {
+	for _, u := range slices.Sorted(maps.Keys(units)) {
 		if kept := units[u]; len(kept) == 1 && kept[0] != nil {
 			parts = append(parts, *kept[0])
 			continue
@@ -131,6 +149,27 @@ func (c *capture) store(ctx context.Context, changed []int) error {
 	return nil
 }
 
+// blocksOf returns the first and the last block of a part.
+func blocksOf(p *record.Part) (first, last int) {
+	from, to, _ := rangeOf(p)
+	return int(from / svndump.BlockSize), int(to / svndump.BlockSize)
+}
+
+// unit is how many blocks share a part: so many that each part there is lies within one unit, and that there are not too many of them.
+func (c *capture) unit(changed []int) int {
+	unit := 1
+	for i := range c.revprops {
+		first, last := blocksOf(&c.revprops[i])
+		for first/unit != last/unit {
+			unit *= 4
+		}
+	}
+	for len(c.units(unit, changed)) > c.limits.revprops {
+		unit *= 4
+	}
+	return unit
+}
+
 // units groups the parts that there are by units of so many blocks; nil stands for a changed block.
 func (c *capture) units(unit int, changed []int) map[int][]*record.Part {
 	units := map[int][]*record.Part{}
@@ -138,21 +177,10 @@ func (c *capture) units(unit int, changed []int) map[int][]*record.Part {
 		units[b/unit] = append(units[b/unit], nil)
 	}
 	for i := range c.revprops {
-		if from, _, ok := rangeOf(&c.revprops[i]); ok {
-			u := int(from/svndump.BlockSize) / unit
-			units[u] = append(units[u], &c.revprops[i])
-		}
+		first, _ := blocksOf(&c.revprops[i])
+		units[first/unit] = append(units[first/unit], &c.revprops[i])
 	}
 	return units
-}
-
-func sortedKeys(m map[int][]*record.Part) []int {
-	var keys []int
-	for k := range m {
-		keys = append(keys, k)
-	}
-	slices.Sort(keys)
-	return keys
 }
 
 // storeUnit stores the properties of so many blocks from the first on, as a dump that has nothing else, and takes note of what was stored.

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"time"
@@ -64,13 +65,11 @@ func folderStamp(dir string) (string, error) {
 		return "", err
 	}
 	s.add(".", info)
-	entries, err := os.ReadDir(dir)
+	entries, err := readFolder(dir, maxFolders)
 	if err != nil {
 		return "", err
 	}
-	if len(entries) > maxFolders {
-		entries = entries[:maxFolders]
-	}
+	slices.SortFunc(entries, func(a, b fs.DirEntry) int { return strings.Compare(a.Name(), b.Name()) })
 	for _, e := range entries {
 		if !e.IsDir() && strings.Trim(e.Name(), "0123456789") == "" {
 			continue

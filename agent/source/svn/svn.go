@@ -7,8 +7,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"slices"
 	"strings"
 
@@ -65,61 +63,41 @@ func (s *Source) Place() record.Place {
 	return record.Place{Name: s.o.Name, Kind: Kind, Place: s.o.Place}
 }
 
-// Check reports whether the folder can be read, or whether the server answers for the first repository, and whether the programs are there.
+// Check reports whether the folder can be read, or whether the server shows one of the repositories, and whether the programs are there.
 func (s *Source) Check(ctx context.Context) error {
 	if s.root == "" {
-		r, err := s.open(s.paths()[0])
-		if err != nil {
-			return err
-		}
-		_, err = r.facts(ctx)
-		return err
+		return s.checkServer(ctx)
 	}
 	if _, err := (&svncmd.Tool{}).Output(ctx, svncmd.Admin, "--version", "--quiet"); err != nil {
 		return err
 	}
-	if _, err := os.ReadDir(s.root); err != nil {
+	if _, err := readFolder(s.root, 1); err != nil {
 		return fmt.Errorf("the folder of repositories can't be read: %w", err)
 	}
 	return nil
 }
 
-// List calls yield with the repositories of the range, each as its files beside (record.KindSidecar) and itself (record.KindSVN).
+// List calls yield with the repositories of the range, each as its files beside (record.KindSidecar) and itself (record.KindSVN). What can't be read is listed without
+// attributes: its capture says why. A folder that can't be read is a *source.Gap.
 func (s *Source) List(ctx context.Context, r source.Range, yield func(source.Entry) error) error {
-	if s.root != "" {
-		return s.walk(ctx, r, func(path string) error { return s.entries(ctx, path, yield) })
+	if s.root == "" {
+		return s.listServer(ctx, r, yield)
 	}
-	for _, path := range s.paths() {
-		if !r.Contains(path) {
-			continue
-		}
-		if err := s.entries(ctx, path, yield); err != nil {
-			return err
-		}
-	}
-	return nil
+	return s.walk(ctx, r, func(path string) error { return s.entries(ctx, path, yield) })
 }
 
-// entries yields what is at the path. A repository that can't be read is listed without attributes: its capture says why.
+// entries yields what is at the path of the folder.
 func (s *Source) entries(ctx context.Context, path string, yield func(source.Entry) error) error {
-	r, err := s.open(path)
-	if err != nil {
-		return err
-	}
-	kinds := []string{record.KindSVN}
-	if s.root != "" {
-		kinds = []string{record.KindSidecar, record.KindSVN}
-	}
-	for _, kind := range kinds {
-		attrs, err := r.look(ctx, kind)
-		var un *source.Unreadable
+	l := &local{dir: s.dir(path)}
+	for _, kind := range []string{record.KindSidecar, record.KindSVN} {
+		attrs, err := l.look(ctx, kind)
 		switch {
+		case ctx.Err() != nil:
+			return ctx.Err()
 		case errors.Is(err, source.ErrGone):
 			continue
-		case errors.As(err, &un):
-			attrs = nil
 		case err != nil:
-			return err
+			attrs = nil
 		}
 		if err := yield(source.Entry{Path: path, Kind: kind, Size: -1, Attrs: attrs}); err != nil {
 			return err
@@ -128,13 +106,14 @@ func (s *Source) entries(ctx context.Context, path string, yield func(source.Ent
 	return nil
 }
 
-// Unchanged compares what List found with what the record was made of: the repository's id and youngest revision, and of this machine's repositories when the
-// folders of revision properties and of locks were written to last. A server tells nothing of properties that were edited: the next new revision brings them.
+// Unchanged compares what List found with what the record was made of: the repository's id and youngest revision, and of this machine's repositories the id of
+// its set of files, and when the folders of revision properties and of locks were written to last. A server tells nothing of properties that were edited: the next new
+// revision brings them.
 func (s *Source) Unchanged(e source.Entry, last *record.Record) bool {
 	if last.State != record.Present || last.Attrs[record.AttrOmitted] != "" || e.Attrs == nil {
 		return false
 	}
-	return !slices.ContainsFunc([]string{attrUUID, attrYoungest, attrRevpropsStamp, attrLocksStamp, attrStamp}, func(k string) bool {
+	return !slices.ContainsFunc([]string{attrUUID, attrYoungest, attrInstance, attrRevpropsStamp, attrLocksStamp, attrStamp}, func(k string) bool {
 		return e.Attrs[k] != last.Attrs[k]
 	})
 }
@@ -170,11 +149,17 @@ func (s *Source) Capture(ctx context.Context, e source.Entry, last *record.Recor
 	if last != nil && last.State != record.Present {
 		last = last.Last
 	}
+	watched := &watchedSink{Sink: sink}
+	var rec *record.Record
 	if e.Kind == record.KindSidecar {
-		return captureSidecar(ctx, s.dir(e.Path), e, sink)
+		rec, err = captureSidecar(ctx, s.dir(e.Path), e, watched)
+	} else {
+		rec, err = newCapture(r, e, last, watched).run(ctx)
 	}
-	c := &capture{repo: r, entry: e, last: last, sink: sink}
-	return c.run(ctx)
+	if watched.err == nil && ctx.Err() == nil {
+		err = s.verdict(ctx, e.Path, err)
+	}
+	return rec, err
 }
 
 // open returns the repository at the path, without looking at it.
@@ -190,17 +175,6 @@ func (s *Source) open(path string) (repository, error) {
 		url += "/" + escape(path)
 	}
 	return &remote{url: url, o: &s.o}, nil
-}
-
-// gone turns an error of a file that is not there into source.ErrGone, and one of a file that may not be read into an unreadable item.
-func gone(err error) error {
-	switch {
-	case errors.Is(err, fs.ErrNotExist):
-		return source.ErrGone
-	case errors.Is(err, fs.ErrPermission):
-		return &source.Unreadable{Reason: record.ReasonDenied, Detail: err.Error() + ": let the user that farshore runs as read the repository"}
-	}
-	return err
 }
 
 // unreadable makes an unreadable item of what is wrong with one repository.

@@ -194,7 +194,7 @@ func TestKeep(t *testing.T) {
 		var chain []link
 		var fresh, dumped int64
 		for i := range 5000 {
-			n := keep(chain)
+			n := keep(chain, maxChain)
 			size := test.size(i)
 			fresh += size
 			for _, l := range chain[n:] {

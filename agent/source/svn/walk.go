@@ -2,10 +2,8 @@ package svn
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
-	"os"
 	"path"
 	"path/filepath"
 	"slices"
@@ -22,21 +20,11 @@ func (s *Source) dir(p string) string {
 	return filepath.Join(s.root, filepath.FromSlash(p))
 }
 
-// isRepository tells by its structure whether a folder is a repository, of whatever back end.
-func isRepository(dir string) bool {
-	return is(dir, "format", fs.FileMode.IsRegular) && is(dir, "db", fs.FileMode.IsDir)
-}
-
-func is(dir, name string, what func(fs.FileMode) bool) bool {
-	info, err := os.Stat(filepath.Join(dir, name))
-	return err == nil && what(info.Mode())
-}
-
 // maxDepth bounds how far below the root repositories are looked for.
 const maxDepth = 64
 
-// walk calls yield with the paths of the repositories of the range, in the order of their bytes. What can't be read is reported at the end, when all else was
-// yielded. Folders whose names begin with a dot and lost+found are passed over, and symbolic links but those to a repository.
+// walk calls yield with the paths of the repositories of the range, in the order of their bytes. What can't be read is reported at the end, as a *source.Gap, when
+// all else was yielded. Folders whose names begin with a dot and lost+found are passed over, and symbolic links but those to a repository.
 func (s *Source) walk(ctx context.Context, r source.Range, yield func(string) error) error {
 	if isRepository(s.root) {
 		if p := filepath.Base(s.root); r.Contains(p) {
@@ -45,10 +33,18 @@ func (s *Source) walk(ctx context.Context, r source.Range, yield func(string) er
 		return nil
 	}
 	w := &walker{s: s, r: r, yield: yield}
-	if err := w.folder(ctx, "", 0); err != nil {
-		return err
+	err := w.folder(ctx, "", 0)
+	if err == nil && w.missed != nil {
+		err = &source.Gap{Err: w.missed}
 	}
-	return w.missed
+	return err
+}
+
+// miss takes note of a folder that can't be read.
+func (w *walker) miss(err error) {
+	if w.missed == nil {
+		w.missed = fmt.Errorf("not all repositories can be listed: %w: let the user that farshore runs as read the folder, or move it elsewhere", err)
+	}
 }
 
 type walker struct {
@@ -68,17 +64,17 @@ func (w *walker) folder(ctx context.Context, p string, depth int) error {
 	if err := ctx.Err(); err != nil {
 		return err
 	}
-	entries, err := os.ReadDir(filepath.Join(w.s.root, filepath.FromSlash(p)))
-	if err == nil && depth > maxDepth {
-		err = fmt.Errorf("the folder %s lies too deep", p)
+	entries, err := readFolder(filepath.Join(w.s.root, filepath.FromSlash(p)), -1)
+	switch {
+	case err != nil && p == "":
+		return fmt.Errorf("the folder of repositories can't be listed: %w", err)
+	case absent(err):
+		return nil // deleted since
+	case err == nil && depth > maxDepth:
+		err = fmt.Errorf("the folder %s lies more than %d folders deep", filepath.Join(w.s.root, p), maxDepth)
 	}
 	if err != nil {
-		if p != "" && errors.Is(err, fs.ErrNotExist) {
-			return nil // deleted since
-		}
-		if w.missed == nil {
-			w.missed = fmt.Errorf("repositories can't be listed: %w", err)
-		}
+		w.miss(err)
 		return nil
 	}
 	for _, c := range w.children(p, entries) {
@@ -103,7 +99,13 @@ func (w *walker) children(p string, entries []fs.DirEntry) []child {
 		}
 		c := child{path: path.Join(p, e.Name())}
 		c.key = c.path
-		c.repository = isRepository(filepath.Join(w.s.root, filepath.FromSlash(c.path)))
+		var err error
+		if c.repository, err = examine(filepath.Join(w.s.root, filepath.FromSlash(c.path))); err != nil {
+			if w.overlaps(c.path) {
+				w.miss(err)
+			}
+			continue
+		}
 		if !c.repository {
 			c.key += "/"
 		}
