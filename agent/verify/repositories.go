@@ -2,15 +2,14 @@ package verify
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
 	"fmt"
 	"iter"
 	"math/rand/v2"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"sync"
-	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -18,7 +17,6 @@ import (
 	"farshore/agent/restore/gitrepo"
 	"farshore/agent/restore/svnrepo"
 	"farshore/agent/vault"
-	"farshore/providers"
 )
 
 // Looker is asked what a repository is now at its source: the attributes that a listing gives.
@@ -35,7 +33,7 @@ type Repositories struct {
 	Older int64 `json:"older"`
 	// Problems were found in so many; each is a finding.
 	Problems int64 `json:"problems"`
-	// Unchecked could not be restored here, for want of a program or of room; each is a notice.
+	// Unchecked could not be restored here, for want of a program, of room or of a key; each is a notice.
 	Unchecked int64 `json:"unchecked"`
 	// Current are at their source now as the newest snapshot has them, Moved have changed there since, Unseen could not be looked at.
 	Current int64 `json:"current"`
@@ -51,11 +49,12 @@ type scratch struct {
 	*run
 	reader *vault.Reader
 	dir    string
-	seen   map[[16]byte]bool // of the parts of records, by what they consist of
+	seen   map[[sha256.Size]byte]bool // by path and what the parts consist of
 
-	mu  sync.Mutex
-	res *Repositories
-	n   int
+	mu     sync.Mutex
+	res    *Repositories
+	locked bool // no key at hand opens one of them
+	n      int  // directories so far, the lister's own
 }
 
 // set is a repository's records in one snapshot: those of the kinds git or svn, lfs and sidecar.
@@ -67,7 +66,7 @@ type set struct {
 
 // repositories checks the repositories of all chains.
 func (r *run) repositories(ctx context.Context) error {
-	s := &scratch{run: r, reader: r.v.NewReader(), seen: map[[16]byte]bool{}, res: &r.res.Repositories}
+	s := &scratch{run: r, reader: r.v.NewReader(), seen: map[[sha256.Size]byte]bool{}, res: &r.res.Repositories}
 	for _, c := range r.chains {
 		if c.Source.Kind != record.KindGit && c.Source.Kind != record.KindSVN {
 			continue
@@ -75,6 +74,9 @@ func (r *run) repositories(ctx context.Context) error {
 		if err := s.chain(ctx, c); err != nil {
 			return err
 		}
+	}
+	if s.locked && s.res.Checked+s.res.Problems == 0 {
+		return fmt.Errorf("the identity opens no repository: %w", vault.ErrLocked)
 	}
 	return nil
 }
@@ -171,15 +173,21 @@ func sets(records iter.Seq2[*record.Record, error]) iter.Seq2[*set, error] {
 	}
 }
 
-// known reports whether the same history was checked before, and remembers it.
+// known reports whether the same history and large files of the repository were checked before, and remembers them.
 func (s *scratch) known(set *set) bool {
-	var key [16]byte
-	for i := range set.recs[set.kind].Parts {
-		part := partKey(&set.recs[set.kind].Parts[i])
-		for j := range key {
-			key[j] = key[j]*31 + part[j]
+	h := sha256.New()
+	fmt.Fprintf(h, "%q\n", set.path)
+	for _, kind := range []string{set.kind, record.KindLFS} {
+		rec := set.recs[kind]
+		if rec == nil {
+			continue
+		}
+		for i := range rec.Parts {
+			p := &rec.Parts[i]
+			fmt.Fprintf(h, "%q %q %q %x\n", p.Kind, p.Base, p.Attrs, partKey(p)) // a map is printed in order of its keys
 		}
 	}
+	key := [sha256.Size]byte(h.Sum(nil))
 	known := s.seen[key]
 	s.seen[key] = true
 	return known
@@ -204,22 +212,19 @@ func (s *scratch) look(ctx context.Context, live Looker, set *set) {
 
 // check restores one repository and has it checked by its own program.
 func (s *scratch) check(ctx context.Context, k *vault.Commit, set *set, dir string, older bool) error {
-	problems, err := s.problems(ctx, set, dir)
-	if err == nil {
-		err = os.RemoveAll(dir)
+	w := &watched{parts: s.reader}
+	problems, err := s.problems(ctx, w, set, dir)
+	if rerr := os.RemoveAll(dir); err == nil {
+		err = rerr
 	}
 	what := fmt.Sprintf("repository %q as of commit %d", set.path, k.Seq)
-	var damage *vault.DamageError
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case errors.As(err, &damage), errors.Is(err, vault.ErrContent), providers.KindOf(err) == providers.Corrupt:
-		problems = append(problems, err.Error())
-	case errors.Is(err, vault.ErrLocked):
-		return err
-	case err != nil && unavailable(err):
+	verdict := w.judge(ctx, err)
+	switch verdict {
+	case failed:
+		return w.cause(ctx, what)
+	case unchecked, locked:
 		s.note(vault.Notice, what, "not checked: %v", err)
-	case err != nil:
+	case wrong:
 		problems = append(problems, err.Error())
 	}
 	for _, p := range problems {
@@ -232,6 +237,7 @@ func (s *scratch) check(ctx context.Context, k *vault.Commit, set *set, dir stri
 		s.res.Problems++
 	case err != nil:
 		s.res.Unchecked++
+		s.locked = s.locked || verdict == locked
 	default:
 		s.res.Checked++
 		if older {
@@ -241,23 +247,18 @@ func (s *scratch) check(ctx context.Context, k *vault.Commit, set *set, dir stri
 	return nil
 }
 
-// unavailable reports whether this machine is why a repository could not be restored: a program that is missing, or a full disk.
-func unavailable(err error) bool {
-	return errors.Is(err, exec.ErrNotFound) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
-}
-
 // problems restores the repository into dir and returns what its check says.
-func (s *scratch) problems(ctx context.Context, set *set, dir string) ([]string, error) {
+func (s *scratch) problems(ctx context.Context, parts gitrepo.Parts, set *set, dir string) ([]string, error) {
 	if set.kind == record.KindSVN {
 		of := svnrepo.Set{SVN: set.recs[record.KindSVN], Sidecar: set.recs[record.KindSidecar]}
-		if _, err := svnrepo.Build(ctx, s.reader, of, dir, svnrepo.Options{}); err != nil {
+		if _, err := svnrepo.Build(ctx, parts, of, dir, svnrepo.Options{}); err != nil {
 			return nil, err
 		}
-		return svnrepo.Check(ctx, s.reader, of, dir)
+		return svnrepo.Check(ctx, parts, of, dir)
 	}
 	of := gitrepo.Set{Git: set.recs[record.KindGit], LFS: set.recs[record.KindLFS], Sidecar: set.recs[record.KindSidecar]}
-	if _, err := gitrepo.Build(ctx, s.reader, of, dir, gitrepo.Options{}); err != nil {
+	if _, err := gitrepo.Build(ctx, parts, of, dir, gitrepo.Options{AsStored: true}); err != nil {
 		return nil, err
 	}
-	return gitrepo.Check(ctx, s.reader, of, dir)
+	return gitrepo.Check(ctx, parts, of, dir)
 }
