@@ -39,7 +39,7 @@ func newGrowing(tb testing.TB) *growing {
 	// Merges and side branches are not on the way of first parents: some more commits make up for them.
 	whole := gittest.Large(tb, filepath.Join(dir, "whole.git"), (gitCommits+gitRounds*gitEach)*13/10, 1)
 	whole.Run("repack", "-adq")
-	g := &growing{tb: tb, dir: filepath.Join(dir, "tree", "app.git")}
+	g := &growing{tb: tb, dir: filepath.Join(dir, "app.git")}
 	var err error
 	g.git, err = gitcmd.Init(context.Background(), g.dir, "sha1")
 	must(tb, err)
@@ -99,7 +99,7 @@ func BenchmarkGit(b *testing.B) {
 		g.move(start)
 		store := mem.New()
 		r := newRig(b, store)
-		src, err := git.New(git.Options{Name: "code", Place: "git+file:///tree", Address: "git+file://" + filepath.Dir(g.dir)})
+		src, err := git.New(git.Options{Name: "code", Place: "git+file:///tree", Address: "git+file://" + filepath.Dir(g.dir) + "?match=app.git"})
 		must(b, err)
 		before := allCPU(b)
 		r.replicate(src)

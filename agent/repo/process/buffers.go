@@ -25,16 +25,22 @@ func (f *failing) Read(p []byte) (int, error) {
 }
 
 // tail keeps the end of what is written to it.
-type tail struct{ b []byte }
+type tail struct {
+	b   []byte
+	cut bool // b may begin in the middle of a line
+}
 
 const tailSize = 4096
 
 // Write keeps the last bytes.
 func (t *tail) Write(p []byte) (int, error) {
 	n := len(p)
-	t.b = append(t.b, p[max(0, n-tailSize):]...)
-	if len(t.b) > 2*tailSize {
-		t.b = append(t.b[:0], t.b[len(t.b)-tailSize:]...)
+	if n > tailSize {
+		p, t.b, t.cut = p[n-tailSize:], t.b[:0], true
+	}
+	t.b = append(t.b, p...)
+	if over := len(t.b) - tailSize; over > 0 {
+		t.b, t.cut = append(t.b[:0], t.b[over:]...), true
 	}
 	return n, nil
 }
@@ -42,8 +48,7 @@ func (t *tail) Write(p []byte) (int, error) {
 // String is what was kept, from the beginning of a line on, as valid text without white space at its ends.
 func (t *tail) String() string {
 	b := t.b
-	if len(b) > tailSize {
-		b = b[len(b)-tailSize:]
+	if t.cut {
 		if i := bytes.IndexByte(b, '\n'); i >= 0 {
 			b = b[i+1:]
 		}

@@ -3,6 +3,7 @@ package refs
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"io"
 	"slices"
 	"unicode/utf8"
 )
@@ -15,6 +16,25 @@ func (m *Manifest) Encode() []byte {
 		dst = m.Refs[i].appendLine(dst)
 	}
 	return dst
+}
+
+// WriteTo writes what Encode returns, in pieces, and returns the number of bytes: the whole is never in memory.
+func (m *Manifest) WriteTo(w io.Writer) (int64, error) {
+	const piece = 64 << 10
+	var written int64
+	dst := m.appendHeader(make([]byte, 0, 2*piece))
+	for i := range m.Refs {
+		if len(dst) >= piece {
+			n, err := w.Write(dst)
+			if written += int64(n); err != nil {
+				return written, err
+			}
+			dst = dst[:0]
+		}
+		dst = m.Refs[i].appendLine(dst)
+	}
+	n, err := w.Write(dst)
+	return written + int64(n), err
 }
 
 // encodedSize is a guess at the size that is right where nothing needs escapes.

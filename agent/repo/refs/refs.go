@@ -16,8 +16,12 @@ const (
 	SHA256 = "sha256"
 )
 
-// MaxRefs is the largest number of refs of a repository.
-const MaxRefs = 4 << 20
+// MaxRefs is the largest number of refs of a repository. One of so many takes about 0.4 GiB of memory while it is looked at, where its names have the 128 MiB that
+// the sources take at most.
+const MaxRefs = 1 << 20
+
+// MaxNames is the largest number of bytes that all names and targets of a repository's refs may have together.
+const MaxNames = 128 << 20
 
 // maxName bounds the bytes of a ref's name; git's own protocol can't carry a longer one.
 const maxName = 65535
@@ -146,8 +150,9 @@ var badByte = func() (bad [256]bool) {
 
 // Digest is the hexadecimal SHA-256 of the manifest's encoding: equal exactly for equal manifests.
 func (m *Manifest) Digest() string {
-	sum := sha256.Sum256(m.Encode())
-	return hex.EncodeToString(sum[:])
+	h := sha256.New()
+	_, _ = m.WriteTo(h) // a hash takes everything
+	return hex.EncodeToString(h.Sum(nil))
 }
 
 // Tips returns the distinct object ids that HEAD and the refs point to, those that matter most first: HEAD's, those of refs/heads/, of refs/tags/, the rest,

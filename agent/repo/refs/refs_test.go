@@ -2,7 +2,10 @@ package refs
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"errors"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"reflect"
 	"slices"
@@ -43,6 +46,31 @@ func TestEncodeDecode(t *testing.T) {
 
 func same(a, b *Manifest) bool {
 	return a.Format == b.Format && a.Head == b.Head && a.HeadOID == b.HeadOID && slices.Equal(a.Refs, b.Refs)
+}
+
+// TestWriteTo holds that pieces and digest are those of the whole encoding, and that a failure is told.
+func TestWriteTo(t *testing.T) {
+	all := manifests()
+	many := &Manifest{Format: SHA1, Head: "refs/heads/main"}
+	for i := range 5000 {
+		many.Refs = append(many.Refs, Ref{Name: fmt.Sprintf("refs/pull/%06d/head", i), OID: oid(i + 1)})
+	}
+	all["many"] = many
+	for name, m := range all {
+		var b bytes.Buffer
+		n, err := m.WriteTo(&b)
+		if err != nil || n != int64(b.Len()) || !bytes.Equal(b.Bytes(), m.Encode()) {
+			t.Errorf("%s: %d of %d bytes, %v", name, n, len(m.Encode()), err)
+		}
+		if want := fmt.Sprintf("%x", sha256.Sum256(m.Encode())); m.Digest() != want {
+			t.Errorf("%s: digest %s, not %s", name, m.Digest(), want)
+		}
+	}
+	r, w := io.Pipe()
+	_ = r.Close()
+	if _, err := many.WriteTo(w); !errors.Is(err, io.ErrClosedPipe) {
+		t.Errorf("a failure became %v", err)
+	}
 }
 
 func TestEncoding(t *testing.T) {

@@ -101,11 +101,10 @@ type scan struct {
 	revision func(*Revision) error
 	text     func(Text)
 
-	open     bool
-	now      Revision
-	sha1     adder
-	md5      adder
-	finished int64
+	open bool
+	now  Revision
+	sha1 adder
+	md5  adder
 }
 
 func (s *scan) record(rec *Record) error {

@@ -37,7 +37,7 @@ func (s *Source) open(ctx context.Context, r *repository) (backend, error) {
 }
 
 func (s *Source) openLocal(ctx context.Context, r *repository) (*local.Repository, error) {
-	return local.Open(ctx, r.dir, local.Options{Reflogs: s.o.Reflogs})
+	return local.Open(ctx, r.dir, local.Options{Reflogs: s.o.Reflogs, Root: s.address.path})
 }
 
 func (s *Source) openRemote(r *repository) (*wire.Remote, error) {

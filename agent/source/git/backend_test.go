@@ -157,9 +157,17 @@ func TestWait(t *testing.T) {
 	}
 	r := s.at("r.git")
 	s.patience = 0
-	if out, err := s.wait(t.Context(), r); out != nil || err != nil {
-		t.Errorf("%v, %v", out, err)
+	for range 2 { // whoever asks later is not told anything else
+		if out, err := s.wait(t.Context(), r); out != nil || !errors.Is(err, errGivenUp) {
+			t.Errorf("%v, %v", out, err)
+		}
 	}
+	_, err = s.Capture(t.Context(), source.Entry{Path: "r.git", Kind: record.KindLFS}, nil, new(sourcetest.Memory))
+	var bad *source.Unreadable
+	if !errors.As(err, &bad) || bad.Reason != record.ReasonChanging {
+		t.Errorf("LFS objects whose history nobody captured: %v", err)
+	}
+	r = s.at("r.git")
 	turn := s.take(r) // it is captured after all
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()

@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"slices"
 	"strconv"
+	"strings"
 	"time"
 
 	"farshore/agent/record"
@@ -88,6 +90,8 @@ type history struct {
 	out         outcome
 	lfs         bool
 	fsckOmitted string
+	lost        bool   // refs point to objects that are missing at the source, and that the chain has
+	damage      string // what git fsck says of objects that are missing or wrong at the source
 }
 
 // capture reads the refs and what they reach, and again when that is gone meanwhile.
@@ -105,6 +109,7 @@ func (h *history) capture(ctx context.Context) (*record.Record, *outcome, error)
 			}
 		}
 		h.now = now
+		h.adopt()
 		rec, err := h.take(ctx)
 		if err == nil {
 			return rec, &h.out, nil
@@ -120,6 +125,34 @@ func (h *history) capture(ctx context.Context) (*record.Record, *outcome, error)
 	return nil, nil, fmt.Errorf("%w: %w", local.ErrMoved, failed)
 }
 
+// adopt takes refs up again whose objects are missing at the source by now, where the chain has them: they are still what the repository says, and can be restored.
+func (h *history) adopt() {
+	h.lost = false
+	l, ok := h.backend.(interface{ Lost() []refs.Ref })
+	if !ok || h.last == nil || len(h.last.packs) == 0 || h.last.format() != h.now.Format {
+		return
+	}
+	known := map[string]bool{}
+	for _, oid := range h.last.manifest.Tips() {
+		known[oid] = true
+	}
+	now := *h.now
+	now.Refs = slices.Clone(now.Refs)
+	for _, ref := range l.Lost() {
+		switch {
+		case !known[ref.OID]:
+			continue
+		case ref.Name == "HEAD":
+			now.HeadOID = ref.OID
+		default:
+			now.Refs = append(now.Refs, ref)
+		}
+		h.lost = true
+	}
+	slices.SortFunc(now.Refs, func(a, b refs.Ref) int { return strings.Compare(a.Name, b.Name) })
+	h.now = &now
+}
+
 // moved reports whether the repository says that its refs changed.
 func moved(err error) bool { return errors.Is(err, wire.ErrMoved) || errors.Is(err, local.ErrMoved) }
 
@@ -132,7 +165,10 @@ func retriable(err error) bool {
 
 // take captures what the refs reach now.
 func (h *history) take(ctx context.Context) (*record.Record, error) {
-	h.out, h.lfs, h.fsckOmitted = outcome{}, false, ""
+	h.out, h.lfs, h.fsckOmitted, h.damage = outcome{}, false, "", ""
+	if err := fits(h.now, maxLines); err != nil {
+		return nil, err
+	}
 	next, err := h.next(ctx)
 	if err != nil {
 		return nil, err
@@ -149,10 +185,24 @@ func (h *history) take(ctx context.Context) (*record.Record, error) {
 // next is the chain after this capture, but for its refs.
 func (h *history) next(ctx context.Context) (*chain, error) {
 	wants := h.now.Tips()
-	switch {
-	case h.last == nil || h.last.format() != h.now.Format || len(h.last.packs) == 0 && len(wants) > 0:
+	if h.last == nil || h.last.format() != h.now.Format || len(h.last.packs) == 0 && len(wants) > 0 {
 		return h.begin(ctx, wants)
-	case h.last.manifest.Digest() == h.now.Digest():
+	}
+	if !h.lost && h.last.damaged() {
+		whole, err := h.repaired(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if whole {
+			return h.base(ctx, wants)
+		}
+	}
+	return h.goOn(ctx, wants)
+}
+
+// goOn is the chain of the last record with what is new.
+func (h *history) goOn(ctx context.Context, wants []string) (*chain, error) {
+	if h.last.manifest.Digest() == h.now.Digest() {
 		h.out.from = h.now.Digest()
 		return h.last.clone(), nil
 	}
@@ -160,6 +210,12 @@ func (h *history) next(ctx context.Context) (*chain, error) {
 	wants = without(wants, h.last.manifest.Tips())
 	if len(wants) == 0 {
 		return h.last.clone(), nil
+	}
+	if h.lost { // only the chain as it is has what the source lost
+		return h.append(ctx, h.last.clone(), wants, h.last.manifest.Tips())
+	}
+	if h.last.due(h.source.now()) {
+		return h.renew(ctx)
 	}
 	switch h.last.growth(h.source.increments) {
 	case rebase:
@@ -176,12 +232,12 @@ func (h *history) begin(ctx context.Context, tips []string) (*chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	if leader == nil || leader.format() != h.now.Format || len(leader.packs) == 0 || len(tips) == 0 {
+	if leader == nil || leader.format() != h.now.Format || len(leader.packs) == 0 || len(tips) == 0 || leader.damaged() {
 		return h.base(ctx, tips)
 	}
 	reached := leader.manifest.Tips()
-	c := &chain{packs: leader.clone().packs, shared: len(leader.packs)}
-	h.lfs, h.out.joined = leader.usesLFS(), true
+	c := &chain{packs: leader.clone().packs, shared: len(leader.packs), taken: true, based: leader.based}
+	h.lfs, h.out.joined, h.out.from = leader.usesLFS(), true, ""
 	if c, err = h.append(ctx, c, without(tips, reached), reached); err != nil {
 		return nil, err
 	}
@@ -191,11 +247,23 @@ func (h *history) begin(ctx context.Context, tips []string) (*chain, error) {
 // base makes a chain of one self-contained pack.
 func (h *history) base(ctx context.Context, tips []string) (*chain, error) {
 	h.out.from = ""
-	c, err := h.append(ctx, &chain{shared: 1}, tips, nil)
+	c, err := h.append(ctx, &chain{shared: 1, based: h.source.now().UTC().Format(time.RFC3339)}, tips, nil)
 	if err != nil {
 		return nil, err
 	}
 	return c, h.describe(ctx, c, tips)
+}
+
+// renew begins anew: upon the packs of the fork network's leader where they are young enough, else with a self-contained one.
+func (h *history) renew(ctx context.Context) (*chain, error) {
+	leader, err := h.network(ctx)
+	if err != nil {
+		return nil, err
+	}
+	if leader != nil && !leader.due(h.source.now()) {
+		return h.begin(ctx, h.now.Tips())
+	}
+	return h.base(ctx, h.now.Tips())
 }
 
 // condense replaces all packs behind the shared ones by a single one.
@@ -230,7 +298,7 @@ func (h *history) network(ctx context.Context) (*chain, error) {
 		return h.leader, nil
 	}
 	out, err := h.source.wait(ctx, h.repo.leader)
-	if err != nil {
+	if err != nil && !errors.Is(err, errGivenUp) {
 		return nil, err
 	}
 	h.asked = true
@@ -240,7 +308,10 @@ func (h *history) network(ctx context.Context) (*chain, error) {
 	return h.leader, err
 }
 
-// wait waits for the capture of a history in this pass. nil: it was not captured, or failed.
+// errGivenUp says that a history was not captured in this pass, as far as anybody waited.
+var errGivenUp = errors.New("the repository's history was not captured in this pass")
+
+// wait waits for the capture of a history in this pass. nil: it failed. errGivenUp: it did not begin.
 //
 // That can't deadlock: the agent begins captures in order of paths, and whoever waits does so for one before itself, while a capture that has not begun
 // after some time is not waited for, by others either.
@@ -252,14 +323,16 @@ func (s *Source) wait(ctx context.Context, r *repository) (*outcome, error) {
 		select {
 		case <-t.started:
 		case <-timer.C:
-			t.finish(nil)
-			return nil, nil
+			t.giveUp()
 		case <-ctx.Done():
 			return nil, ctx.Err()
 		}
 	}
 	select {
 	case <-t.ended:
+		if t.givenUp {
+			return nil, errGivenUp
+		}
 		return t.outcome, nil
 	case <-ctx.Done():
 		return nil, ctx.Err()
@@ -271,13 +344,13 @@ func (h *history) attrs(c *chain) record.Attrs {
 	m := h.now
 	a := record.Attrs{
 		attrFormat: m.Format, attrRefs: m.Digest(), attrCount: strconv.Itoa(len(m.Refs)), attrSketch: m.Sketch(),
-		attrHead: head(m), attrCaptured: h.source.now().UTC().Format(time.RFC3339),
+		attrHead: head(m), attrCaptured: h.source.now().UTC().Format(time.RFC3339), attrBased: c.based,
 	}
-	kept := record.Attrs{attrParent: h.repo.parent, record.AttrOmitted: lines(split(h.backend.Omitted())), attrFsck: h.fsckOmitted}
+	kept := record.Attrs{attrParent: h.repo.parent, record.AttrOmitted: lines(h.omitted()), attrFsck: h.fsckOmitted}
 	if h.last != nil && h.out.from != "" {
 		kept[attrFsck] = h.last.attrs[attrFsck]
 	}
-	if c.shared > 1 {
+	if c.taken {
 		kept[attrShared] = strconv.Itoa(c.shared)
 	}
 	if h.lfs || h.last != nil && h.last.usesLFS() {
@@ -286,6 +359,15 @@ func (h *history) attrs(c *chain) record.Attrs {
 	maps.DeleteFunc(kept, func(_, v string) bool { return v == "" })
 	maps.Copy(a, kept)
 	return a
+}
+
+// omitted is what the capture lacks, a line each.
+func (h *history) omitted() []string {
+	list := split(h.backend.Omitted())
+	if h.damage != "" {
+		list = append([]string{noteDamage + h.damage + ": repair the repository or restore it; the next pass looks again"}, list...)
+	}
+	return list
 }
 
 // head is what HEAD points to.

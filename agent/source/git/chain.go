@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
 
 	"farshore/agent/record"
 	"farshore/agent/repo/refs"
@@ -19,6 +20,8 @@ const (
 	maxHaves = 20000
 	// maxIncrements is how many packs follow the self-contained one before they are replaced by one: restoring takes a run of git for each.
 	maxIncrements = 60
+	// maxAge is the age of a self-contained pack with which it is replaced when something is to be added.
+	maxAge = 30 * 24 * time.Hour
 	// minFull is the size in bytes up to which changes of refs are never worth a new full manifest.
 	minFull = 16 << 10
 )
@@ -42,7 +45,9 @@ type chain struct {
 	tips     record.Part // what the first shared packs reach
 	fsck     *record.Part
 	packs    []record.Part
-	shared   int // packs that later ones are counted against: 1, or those taken over from a fork network's leader
+	shared   int    // packs that later ones are counted against: 1, or those taken over from a fork network's leader
+	taken    bool   // they are taken over
+	based    string // when the first of them was made
 }
 
 // load reads the chain of a record. nil: there is none, or none that can be built upon, so that a new one is begun.
@@ -57,8 +62,11 @@ func load(ctx context.Context, sink source.Sink, rec *record.Record) (*chain, er
 			c.packs = append(c.packs, p)
 		}
 	}
-	if n, err := strconv.Atoi(rec.Attrs[attrShared]); err == nil && n > 1 && n <= len(c.packs) {
-		c.shared = n
+	if n, err := strconv.Atoi(rec.Attrs[attrShared]); err == nil && n > 0 && n <= len(c.packs) {
+		c.shared, c.taken = n, true
+	}
+	if c.based = rec.Attrs[attrBased]; c.based == "" {
+		c.based = rec.Attrs[attrCaptured]
 	}
 	full, err := sink.Read(ctx, &c.full)
 	if err != nil {
@@ -91,6 +99,18 @@ func (c *chain) current(ctx context.Context, sink source.Sink) (*chain, error) {
 func (c *chain) format() string { return c.manifest.Format }
 
 func (c *chain) usesLFS() bool { return c.attrs[attrLFS] == yes }
+
+// due reports whether the chain is so old that it is begun anew when it grows: what a server left out, or what was damaged unseen, heals by that.
+func (c *chain) due(now time.Time) bool {
+	made, err := time.Parse(time.RFC3339, c.based)
+	age := now.Sub(made)
+	return err != nil || age >= maxAge || age < -24*time.Hour // a clock was wrong
+}
+
+// damaged reports whether objects were missing or wrong at the source when its packs were made.
+func (c *chain) damaged() bool {
+	return strings.Contains("\n"+c.attrs[record.AttrOmitted], "\n"+noteDamage)
+}
 
 // reached are the tips that the first shared packs reach.
 func (c *chain) reached(ctx context.Context, sink source.Sink) ([]string, error) {

@@ -50,6 +50,9 @@ func TestForks(t *testing.T) {
 			base := packs(p.get("f0.git", record.KindGit))[0]
 			for _, name := range names[1:] {
 				list := packs(p.get(name, record.KindGit))
+				if shared := p.get(name, record.KindGit).Attrs[attrShared]; shared != "1" {
+					t.Errorf("%s: %q packs are said to be another's", name, shared)
+				}
 				if len(list) != 2 || list[0].SHA256 != base.SHA256 || list[1].Size > base.Size/4 {
 					t.Errorf("%s: %d packs, of %d bytes", name, len(list), list[len(list)-1].Size)
 				}
@@ -324,7 +327,8 @@ func TestGap(t *testing.T) {
 		t.Fatal(err)
 	}
 	p := replicate(t, Options{Address: "git+file://" + root})
-	if err := p.pass(); err == nil || !strings.Contains(err.Error(), "d/d") {
+	var gap *source.Gap
+	if err := p.pass(); !errors.As(err, &gap) || !strings.Contains(err.Error(), "d/d") {
 		t.Errorf("the gap is not told: %v", err)
 	}
 	p.get("z.git", record.KindGit)
@@ -374,7 +378,7 @@ func TestBusy(t *testing.T) {
 			continue
 		}
 		kept++
-		p.whole("a capture under pushes", p.set("r.git"))
+		p.checked("a capture under pushes", p.set("r.git"))
 	}
 	stop()
 	<-busy

@@ -46,7 +46,8 @@ type Options struct {
 	Client *http.Client
 	// SSH is the ssh program with its first arguments; empty means ssh.
 	SSH []string
-	// Lookahead is how many repositories are looked at a time while they are listed. Default 8: most of that time is waiting for an answer.
+	// Lookahead is how many repositories are looked at a time while they are listed. Default 8: most of that time is waiting for an answer. The refs of each are in
+	// memory meanwhile: about 200 bytes a ref, and at worst 0.4 GiB for one with refs.MaxRefs of them and refs.MaxNames bytes of names.
 	Lookahead int
 	// UserAgent is what requests say they come from.
 	UserAgent string

@@ -69,7 +69,11 @@ func testHistory(t *testing.T, address func(testing.TB, string) Options, seed ui
 		moments = append(moments, moment{p.set("h.git"), stateOf(h.Repo)})
 	}
 	for i, m := range moments {
-		p.restores(fmt.Sprintf("capture %d of %d", i+1, len(moments)), m.set, m.want)
+		what := fmt.Sprintf("capture %d of %d", i+1, len(moments))
+		p.restores(what, m.set, m.want)
+		if i%2 == 1 || long() {
+			p.checked(what, m.set)
+		}
 	}
 }
 

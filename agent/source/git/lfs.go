@@ -27,6 +27,9 @@ const maxObjects = 1 << 16
 func (s *Source) captureLFS(ctx context.Context, r *repository, last *record.Record, sink source.Sink) (*record.Record, error) {
 	defer s.forget(r)
 	out, err := s.wait(ctx, r)
+	if errors.Is(err, errGivenUp) {
+		return nil, &source.Unreadable{Reason: record.ReasonChanging, Detail: err.Error() + ", which says what LFS objects there are: the next pass tries again"}
+	}
 	if err != nil {
 		return nil, err
 	}

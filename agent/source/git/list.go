@@ -24,15 +24,16 @@ const (
 	attrParent   = "parent"
 	attrLFS      = "lfs"
 	attrFsck     = "fsck"   // why there is no fsck part
-	attrShared   = "shared" // how many of the first packs tips stands for, where that is more than one
+	attrShared   = "shared" // how many of the first packs were taken over from another repository
+	attrBased    = "based"  // when the first pack was made
 	attrDigest   = "digest" // of a sidecar: names, modes and contents
 )
 
 const yes = "yes"
 
 // List finds the repositories of the range, looks at the refs of all, and yields them in order: up to three entries each. Those whose refs can't be read are
-// yielded too, for Capture to say why. An error says that the listing has a gap, or that none of the repositories can be read for a reason that is not theirs; what was found is yielded
-// before an error of the first kind.
+// yielded too, for Capture to say why. A *source.Gap comes after all that was found was yielded, and says what could not be listed; any other error says that none of the repositories can be
+// read for a reason that is not theirs.
 func (s *Source) List(ctx context.Context, r source.Range, yield func(source.Entry) error) error {
 	l := s.enumerate(ctx, r)
 	if ctx.Err() != nil {
@@ -49,7 +50,10 @@ func (s *Source) List(ctx context.Context, r source.Range, yield func(source.Ent
 			}
 		}
 	}
-	return errors.Join(l.errs...)
+	if len(l.errs) > 0 {
+		return &source.Gap{Err: errors.Join(l.errs...)}
+	}
+	return nil
 }
 
 // survey looks at the repositories, some at a time. It fails when none of them can be read for a reason that is not its own.

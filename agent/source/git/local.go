@@ -3,6 +3,7 @@ package git
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"io"
 	"path/filepath"
@@ -15,6 +16,32 @@ import (
 // maxFsck is how many bytes of packs git fsck reads for a baseline: it takes about a minute of a core for that many.
 const maxFsck = 2 << 30
 
+// noteDamage begins the line that says what is wrong with objects at the source.
+const noteDamage = "objects: git fsck says at the source: "
+
+// repaired reports whether a repository that had objects missing or wrong has them now: what was stored without them is then stored anew.
+func (h *history) repaired(ctx context.Context) (bool, error) {
+	l, ok := h.backend.(*local.Repository)
+	if !ok {
+		return true, nil
+	}
+	_, damage, err := l.Fsck(ctx)
+	if ctx.Err() != nil {
+		return false, ctx.Err()
+	}
+	h.damage = damageOf(damage, err)
+	return h.damage == "", nil
+}
+
+// damageOf is what a run of git fsck says of damage: one that gave up over it says so too.
+func damageOf(damage string, err error) string {
+	var bad *source.Unreadable
+	if errors.As(err, &bad) && bad.Reason == record.ReasonBroken {
+		return bad.Detail
+	}
+	return damage
+}
+
 // fsck stores what git finds wrong with a repository on this machine at the time of its self-contained pack, so that a check of what was restored can
 // tell it from damage. nil: there is no baseline, and h.fsckOmitted says why where there should be one.
 func (h *history) fsck(ctx context.Context) (*record.Part, error) {
@@ -26,10 +53,11 @@ func (h *history) fsck(ctx context.Context) (*record.Part, error) {
 		h.fsckOmitted = fmt.Sprintf("skipped: its packs have %d bytes, and at most %d are read", n, maxFsck)
 		return nil, nil
 	}
-	lines, err := l.Fsck(ctx)
+	lines, damage, err := l.Fsck(ctx)
 	if ctx.Err() != nil {
 		return nil, ctx.Err()
 	}
+	h.damage = damageOf(damage, err)
 	if err != nil {
 		h.fsckOmitted = "failed: " + err.Error()
 		return nil, nil

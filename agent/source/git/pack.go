@@ -33,17 +33,54 @@ func (h *history) tryPack(ctx context.Context, wants, haves []string, base strin
 	}
 	defer stream.Close()
 	in := bufio.NewReaderSize(stream, 64<<10)
-	if empty, err := isEmpty(in); err != nil || empty {
+	if empty, err := isEmpty(in); err != nil {
 		return nil, err
+	} else if empty {
+		return nil, standsAlone(wants, haves, gitpack.Facts{}, stream)
 	}
 	o := gitpack.Options{IDSize: idSize(h.now.Format), Raw: raw, Pointer: h.out.pointers.add}
 	part, facts, err := h.pipe(ctx, in, o, base)
 	if err != nil {
 		return nil, err
 	}
+	if err := standsAlone(wants, haves, facts, stream); err != nil {
+		return nil, err
+	}
 	h.lfs = h.lfs || facts.LFS
 	h.out.unknown = h.out.unknown || facts.Unresolved > 0
 	return h.complete(part, facts, stream, len(haves) > 0)
+}
+
+// standsAlone checks as much as can be told without a clone of a pack that was to build upon nothing: all that was asked for is in it, so it has at least as many
+// objects; and, from whoever can refer to bases of deltas by offset, no delta names one by its id, as those do whose bases lie elsewhere. What it finds may pass: it
+// is asked for once more.
+func standsAlone(wants, haves []string, facts gitpack.Facts, stream any) error {
+	if len(haves) > 0 {
+		return nil
+	}
+	if facts.Objects < int64(len(wants)) {
+		return fmt.Errorf("the answer has %d objects, and refs point to %d: something of what was asked for was left out; run git fsck there, and look at what lies between", facts.Objects, len(wants))
+	}
+	byID, ok := stream.(interface{ BasesByID() bool })
+	if facts.Thin && (!ok || !byID.BasesByID()) {
+		return errors.New("the answer builds upon objects that are not in it, though it was asked to stand on its own: run git fsck there, and look at what lies between")
+	}
+	return nil
+}
+
+// maxLines is how many bytes the vault takes of a part that is lines of text (docs/format.md, section 5.1).
+const maxLines = 256 << 20
+
+// fits reports whether the vault takes the refs.
+func fits(m *refs.Manifest, most int64) error {
+	n, err := m.WriteTo(io.Discard)
+	if err != nil || n <= most {
+		return err
+	}
+	return &source.Unreadable{
+		Reason: record.ReasonTooLarge,
+		Detail: fmt.Sprintf("its %d refs take %d bytes as a list, and %d are the most: delete refs that nobody needs", len(m.Refs), n, most),
+	}
 }
 
 // isEmpty reports whether the pack has no objects. Such a pack is read to its end, since only that tells that it is whole.

@@ -43,6 +43,7 @@ type turn struct {
 	started, ended chan struct{}
 	start, end     sync.Once
 	outcome        *outcome // nil: it failed. Set before ended is closed, and not changed after that
+	givenUp        bool     // it did not begin while somebody waited for it. Likewise
 }
 
 func newTurn() *turn { return &turn{started: make(chan struct{}), ended: make(chan struct{})} }
@@ -53,6 +54,15 @@ func (t *turn) finish(o *outcome) {
 	t.begin()
 	t.end.Do(func() {
 		t.outcome = o
+		close(t.ended)
+	})
+}
+
+// giveUp ends a turn that nobody is to wait for any more, unless it has ended.
+func (t *turn) giveUp() {
+	t.begin()
+	t.end.Do(func() {
+		t.givenUp = true
 		close(t.ended)
 	})
 }

@@ -222,18 +222,7 @@ func (p *replica) restores(what string, set gitrepo.Set, want state) {
 	}
 }
 
-// whole builds the set, which checks ids and refs, and walks all that its refs reach.
-func (p *replica) whole(what string, set gitrepo.Set) {
-	p.tb.Helper()
-	dir := filepath.Join(p.tb.TempDir(), "whole.git")
-	if _, err := gitrepo.Build(p.tb.Context(), p.memory, set, dir, gitrepo.Options{}); err != nil {
-		p.tb.Errorf("%s: %v", what, err)
-		return
-	}
-	gittest.At(p.tb, dir).Objects()
-}
-
-// checked also runs gitrepo's own check.
+// checked builds the set, which checks ids and refs, and runs gitrepo's own check.
 func (p *replica) checked(what string, set gitrepo.Set) {
 	p.tb.Helper()
 	dir := filepath.Join(p.tb.TempDir(), "checked.git")

@@ -131,7 +131,21 @@ func storeFile(ctx context.Context, sink source.Sink, f *local.File) (p record.P
 		return p, err, nil
 	}
 	defer body.Close()
-	return store(ctx, sink, p, f.Size, body)
+	return store(ctx, sink, p, f.Size, &growing{r: body, left: f.Size + hashed})
+}
+
+// growing reads a file that may be written to, up to some bytes more than it had.
+type growing struct {
+	r    io.Reader
+	left int64
+}
+
+func (g *growing) Read(p []byte) (int, error) {
+	n, err := g.r.Read(p)
+	if g.left -= int64(n); g.left < 0 {
+		return 0, errors.New("it grew while it was read")
+	}
+	return n, err
 }
 
 // maxOmitted is how many things that are missing are named; of more only the number is said.
@@ -157,7 +171,11 @@ func split(text string) []string {
 	return strings.Split(text, "\n")
 }
 
-// oneLine makes text fit in a line.
+// oneLine makes text fit in a line, and cuts off what would make it very long.
 func oneLine(text string) string {
+	const most = 1000
+	if len(text) > most {
+		text = strings.ToValidUTF8(text[:most], "") + "…"
+	}
 	return strings.NewReplacer("\n", " ", "\r", " ").Replace(text)
 }

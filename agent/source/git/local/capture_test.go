@@ -15,6 +15,7 @@ import (
 	"strings"
 	"testing"
 
+	"farshore/agent/record"
 	"farshore/agent/repo/gittest"
 )
 
@@ -290,10 +291,13 @@ func TestAlternates(t *testing.T) {
 		{fork, []string{base.Dir + "/objects"}},
 		{second, []string{fork.Dir + "/objects", base.Dir + "/objects"}},
 	} {
-		if got := open(t, test.repo.Dir, Options{}).Alternates(); !slices.Equal(got, test.want) {
+		if got := open(t, test.repo.Dir, Options{Root: top}).Alternates(); !slices.Equal(got, test.want) {
 			t.Errorf("%s borrows from %v, want %v", test.repo.Dir, got, test.want)
 		}
-		roundTrip(t, test.repo, nil)
+		equal(t, test.repo, restore(t, take(t, test.repo.Dir, Options{Root: top}, nil)))
+	}
+	for _, r := range []*gittest.Repo{fork, second} {
+		unreadable(t, r.Dir, record.ReasonUnsupported, "borrows objects from", "outside of the source's directory")
 	}
 }
 

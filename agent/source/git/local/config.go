@@ -30,7 +30,11 @@ func (r *Repository) readConfig(ctx context.Context) error {
 		return r.access(err)
 	}
 	g := &gitcmd.Git{Dir: r.scratch}
-	out, err := g.Output(ctx, nil, "config", "--file", file, "--no-includes", "--list", "--null")
+	var out []byte
+	err := r.soon(ctx, func(ctx context.Context) (err error) {
+		out, err = g.Output(ctx, nil, "config", "--file", file, "--no-includes", "--list", "--null")
+		return err
+	})
 	if err != nil {
 		return r.failure(err)
 	}
@@ -81,40 +85,51 @@ const (
 	maxAlternates     = 1000
 )
 
-// alternatesOf returns the object directories that the one named borrows from. A relative one is meant from the object directory that names it.
-func alternatesOf(objects string) ([]string, error) {
-	var found []string
-	var add func(objects string, depth int) error
-	add = func(objects string, depth int) error {
-		names, err := alternateNames(objects)
-		if err != nil {
+// findAlternates finds the object directories that the repository borrows from. A relative one is meant from the object directory that names it. All lie where this
+// repository may share files: git would read those of another just as well.
+func (r *Repository) findAlternates() error {
+	objects, err := filepath.EvalSymlinks(r.objects())
+	if err != nil {
+		return r.access(err)
+	}
+	return r.addAlternates(objects, 0)
+}
+
+func (r *Repository) addAlternates(objects string, depth int) error {
+	names, err := alternateNames(objects)
+	if err != nil {
+		return err
+	}
+	for _, dir := range names {
+		switch {
+		case slices.Contains(r.alternates, dir):
+			continue
+		case !r.within(dir):
+			return unsupported("%s borrows objects from %.300q, outside of the source's directory: add that directory to the source, or run git repack -a -d in it", objects, dir)
+		case !isDir(dir):
+			return broken("%s borrows objects from %.300q, which is not there: bring it back, or run git repack -a -d where both are there", objects, dir)
+		case depth == maxAlternateDepth || len(r.alternates) == maxAlternates:
+			return unsupported("%s borrows objects through more than %d repositories in a row or %d in all: run git repack -a -d in it", objects, maxAlternateDepth, maxAlternates)
+		}
+		r.alternates = append(r.alternates, dir)
+		if err := r.checkObjects(dir); err != nil {
 			return err
 		}
-		for _, dir := range names {
-			switch {
-			case slices.Contains(found, dir):
-				continue
-			case !isDir(dir):
-				return broken("%s borrows objects from %s, which is not there: bring it back, or run git repack -a -d where both are there", objects, dir)
-			case depth == maxAlternateDepth || len(found) == maxAlternates:
-				return unsupported("%s borrows objects through more than %d repositories in a row or %d in all: run git repack -a -d in it", objects, maxAlternateDepth, maxAlternates)
-			}
-			found = append(found, dir)
-			if err := add(dir, depth+1); err != nil {
-				return err
-			}
+		if err := r.addAlternates(dir, depth+1); err != nil {
+			return err
 		}
-		return nil
 	}
-	return found, add(objects, 0)
+	return nil
 }
 
 func alternateNames(objects string) ([]string, error) {
 	text, err := readSmall(filepath.Join(objects, "info", "alternates"))
-	if errors.Is(err, fs.ErrNotExist) {
+	switch {
+	case errors.Is(err, fs.ErrNotExist):
 		return nil, nil
-	}
-	if err != nil {
+	case errors.Is(err, errNotRegular):
+		return nil, unsupported("%v, which is not followed: put the file itself there, or run git repack -a -d in the repository", err)
+	case err != nil:
 		return nil, broken("%s: %v", objects, err)
 	}
 	var names []string

@@ -17,16 +17,21 @@ const maxFsck = 64 << 10
 
 // Fsck returns what git fsck says of the objects: lines, sorted, without notices; nothing for a sound repository. It checks all objects, also those of
 // alternates, and that everything which the refs of the last Refs reach is there. More than 64 KiB are cut off, and the last line says so: "~ … more lines".
-// Git's configuration can't silence it.
-func (r *Repository) Fsck(ctx context.Context) ([]byte, error) {
+// Git's configuration can't silence it. damage is a line of them, and how many there are, that says that objects are missing or are not what their names say;
+// empty where git only finds fault with what objects have.
+func (r *Repository) Fsck(ctx context.Context) (said []byte, damage string, err error) {
+	if err := r.checkShares(); err != nil {
+		return nil, "", err
+	}
 	if err := r.shadowRefs(ctx); err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	said, err := r.runFsck(ctx)
+	raw, err := r.runFsck(ctx)
 	if err != nil {
-		return nil, err
+		return nil, "", err
 	}
-	return baseline(said), nil
+	lines := findings(raw)
+	return baseline(lines), damaged(lines), nil
 }
 
 // shadowRefs gives the scratch directory refs to all tips, for fsck to begin from.
@@ -69,8 +74,8 @@ func fatal(said []byte) bool {
 	return bytes.Contains(append([]byte("\n"), said...), []byte("\nfatal: "))
 }
 
-// baseline sorts what fsck said. A line that begins with white space belongs to the one before it.
-func baseline(said []byte) []byte {
+// findings are what fsck said, sorted. A line that begins with white space belongs to the one before it.
+func findings(said []byte) []string {
 	var lines []string
 	for line := range strings.Lines(strings.ToValidUTF8(string(said), "?")) {
 		line = strings.TrimRight(line, "\r\n")
@@ -83,8 +88,37 @@ func baseline(said []byte) []byte {
 		}
 	}
 	slices.Sort(lines)
-	var b []byte
-	for i, line := range slices.Compact(lines) {
+	return slices.Compact(lines)
+}
+
+// damages are what git fsck says of objects that are not there or not what they should be, in lower case.
+var damages = [...]string{"mismatch", "missing blob", "missing tree", "missing commit", "missing tag", "missing object", "corrupt", "broken link", "unable to read",
+	"unable to unpack", "unable to parse", "cannot unpack", "could not be parsed", "inflate:", "is empty", "garbage at end", "bad object", "invalid sha1 pointer"}
+
+// damaged returns the first finding of damage, with the number of all.
+func damaged(lines []string) string {
+	first, n := "", 0
+	for _, line := range lines {
+		low := strings.ToLower(line)
+		if strings.HasPrefix(low, "error in ") || strings.HasPrefix(low, "warning in ") { // about what an object has
+			continue
+		}
+		if !slices.ContainsFunc(damages[:], func(d string) bool { return strings.Contains(low, d) }) {
+			continue
+		}
+		if n++; first == "" {
+			first = line
+		}
+	}
+	if n > 1 {
+		first = fmt.Sprintf("%s, and %d more", first, n-1)
+	}
+	return first
+}
+
+// baseline is as many findings as there is room for.
+func baseline(lines []string) (b []byte) {
+	for i, line := range lines {
 		if len(b)+len(line) > maxFsck-100 {
 			return fmt.Appendf(b, "~ %d more lines\n", len(lines)-i)
 		}

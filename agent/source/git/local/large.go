@@ -20,6 +20,9 @@ const maxPointers = 4 << 20
 // Pointers returns the LFS pointers among the blobs that wants reach and haves do not, each once, in no particular order. Haves that are not there are
 // ignored. The failures are those of Pack.
 func (r *Repository) Pointers(ctx context.Context, wants, haves []string) ([]lfs.Pointer, error) {
+	if err := r.checkShares(); err != nil {
+		return nil, err
+	}
 	haves, err := r.present(ctx, haves)
 	if err != nil {
 		return nil, r.failure(err)
@@ -111,7 +114,11 @@ func (r *Repository) LFSObject(oid string) (io.ReadCloser, int64, error) {
 		return nil, 0, fmt.Errorf("%q is no id of an LFS object: %w", oid, fs.ErrNotExist)
 	}
 	for _, dir := range r.lfsDirs() {
-		f, size, err := openRegular(filepath.Join(dir, "objects", oid[:2], oid[2:4], oid))
+		file := filepath.Join(dir, "objects", oid[:2], oid[2:4], oid)
+		if real, err := filepath.EvalSymlinks(filepath.Dir(file)); err == nil && !r.within(real) {
+			return nil, 0, unsupported("%.300q, where it would be, lies outside of the source's directory: add that directory to the source, or copy the files into the repository", dir)
+		}
+		f, size, err := openRegular(file)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -7,12 +7,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"sync"
 	"syscall"
+	"time"
 
 	"farshore/agent/record"
 	"farshore/agent/repo/gitcmd"
@@ -25,6 +25,9 @@ type Options struct {
 	// Reflogs adds what only reflogs and the heads of linked working trees keep, older stashes among it: a ref refs/farshore/reflog/<object id> in the manifest
 	// for each object that they name, no ref points to and is still there; and the folder logs among the sidecars.
 	Reflogs bool
+	// Root is the folder of repositories that this one may share files with: object directories that it borrows from, and large files, lie in it or in the
+	// repository itself. What points elsewhere is refused, as it may be another's. Empty: nothing is shared.
+	Root string
 }
 
 // Repository is a git repository on disk that is being read. Its methods may be called concurrently, Close last.
@@ -39,11 +42,15 @@ type Repository struct {
 	config     map[string]string
 	promisor   bool
 	alternates []string
+	inside     []string      // real paths of what files may lie in
+	refsTime   time.Duration // how long git may take to say what there is
 
 	mu             sync.Mutex
 	last           *refs.Manifest // of the last Refs
 	omittedRefs    []string
+	lost           []refs.Ref
 	omittedSidecar []string
+	looked         bool // at the loose objects
 }
 
 // scratchConfig is the configuration under which objects are read; the object format is to be filled in. A commit graph may be stale; history is what the
@@ -72,7 +79,7 @@ func Open(ctx context.Context, dir string, o Options) (*Repository, error) {
 	if err != nil {
 		return nil, err
 	}
-	r := &Repository{dir: dir, options: o, real: &gitcmd.Git{Dir: dir}}
+	r := &Repository{dir: dir, options: o, real: &gitcmd.Git{Dir: dir}, refsTime: refsTime}
 	if err := r.open(ctx); err != nil {
 		return nil, errors.Join(err, r.Close())
 	}
@@ -92,7 +99,7 @@ func (r *Repository) open(ctx context.Context) (err error) {
 	if err = r.readConfig(ctx); err != nil {
 		return err
 	}
-	if r.alternates, err = alternatesOf(r.objects()); err != nil {
+	if err = r.findAlternates(); err != nil {
 		return err
 	}
 	return r.prepare()
@@ -114,41 +121,6 @@ func (r *Repository) prepare() error {
 }
 
 func (r *Repository) objects() string { return filepath.Join(r.dir, "objects") }
-
-// checkShape finds what can't be captured, or not be read, by looking at the directory.
-func (r *Repository) checkShape() error {
-	if main, err := readSmall(filepath.Join(r.dir, "commondir")); err == nil {
-		return unsupported("%s belongs to a linked working tree: its history is in the repository %q, which is captured where it lies", r.dir, trim(main))
-	}
-	for _, name := range []string{"HEAD", "objects", "refs"} {
-		if _, err := os.Stat(filepath.Join(r.dir, name)); errors.Is(err, fs.ErrNotExist) {
-			if _, err := os.Lstat(filepath.Join(r.dir, "reftable")); err == nil && name == "refs" {
-				continue
-			}
-			return broken("%s: %s is missing: repair the repository or restore it", r.dir, name)
-		} else if err != nil {
-			return r.access(err)
-		}
-	}
-	for _, name := range []string{"objects", "objects/pack", "HEAD"} {
-		f, err := os.Open(filepath.Join(r.dir, name))
-		if errors.Is(err, fs.ErrPermission) {
-			return r.access(err)
-		}
-		if err == nil {
-			_ = f.Close()
-		}
-	}
-	return r.checkShallow()
-}
-
-func (r *Repository) checkShallow() error {
-	info, err := os.Stat(filepath.Join(r.dir, "shallow"))
-	if err != nil || info.Size() == 0 {
-		return nil
-	}
-	return unsupported("%s is a shallow clone: older history is not there; run: git -C %s fetch --unshallow", r.dir, r.dir)
-}
 
 // Close removes the scratch directory. Streams that Pack returned must be closed before. It may be called more than once.
 func (r *Repository) Close() error {
@@ -179,7 +151,10 @@ func (r *Repository) Omitted() string {
 
 // access turns an error of the file system into what the agent is to know.
 func (r *Repository) access(err error) error {
+	var known *source.Unreadable
 	switch {
+	case errors.As(err, &known):
+		return err
 	case errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR):
 		if _, err := os.Stat(r.dir); err != nil && !errors.Is(err, fs.ErrPermission) {
 			return fmt.Errorf("%s: %w", r.dir, source.ErrGone)
@@ -202,36 +177,4 @@ func unsupported(format string, args ...any) *source.Unreadable {
 
 func broken(format string, args ...any) *source.Unreadable {
 	return &source.Unreadable{Reason: record.ReasonBroken, Detail: fmt.Sprintf(format, args...)}
-}
-
-// maxSmall bounds the small files of a repository that are read whole.
-const maxSmall = 1 << 20
-
-// readSmall reads a small regular file.
-func readSmall(name string) ([]byte, error) {
-	f, size, err := openRegular(name)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	if size > maxSmall {
-		return nil, fmt.Errorf("%s has %d bytes, more than %d", name, size, maxSmall)
-	}
-	return io.ReadAll(io.LimitReader(f, maxSmall))
-}
-
-// openRegular opens a regular file; a named pipe must not stop the agent.
-func openRegular(name string) (*os.File, int64, error) {
-	f, err := os.OpenFile(name, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, 0, err
-	}
-	info, err := f.Stat()
-	if err == nil && !info.Mode().IsRegular() {
-		err = fmt.Errorf("%s is no regular file", name)
-	}
-	if err != nil {
-		return nil, 0, errors.Join(err, f.Close())
-	}
-	return f, info.Size(), nil
 }

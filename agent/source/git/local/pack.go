@@ -25,6 +25,9 @@ import (
 //
 // Two git programs make it, one that lists and one that packs: so what is in the pack is known, and an object that is deleted between the two is noticed.
 func (r *Repository) Pack(ctx context.Context, wants, haves []string, thin bool) (io.ReadCloser, error) {
+	if err := r.checkShares(); err != nil {
+		return nil, err
+	}
 	haves, err := r.present(ctx, haves)
 	if err != nil {
 		return nil, r.failure(err)
@@ -182,11 +185,20 @@ func (s *idSum) hex() string {
 }
 
 // missing returns those of the ids that are not there.
-func (r *Repository) missing(ctx context.Context, ids []string) (map[string]bool, error) {
-	gone := map[string]bool{}
+func (r *Repository) missing(ctx context.Context, ids []string) (gone map[string]bool, err error) {
 	if len(ids) == 0 {
-		return gone, nil
+		return map[string]bool{}, nil
 	}
+	err = r.soon(ctx, func(ctx context.Context) (err error) {
+		gone, err = r.ask(ctx, ids)
+		return err
+	})
+	return gone, err
+}
+
+// ask has git look for the ids.
+func (r *Repository) ask(ctx context.Context, ids []string) (map[string]bool, error) {
+	gone := map[string]bool{}
 	s, err := r.git.Start(ctx, revisions(ids, nil), "cat-file", "--batch-check=%(objectname)", "--buffer")
 	if err != nil {
 		return nil, err

@@ -189,7 +189,7 @@ func TestCancel(t *testing.T) {
 	}
 	for name, do := range map[string]func() error{
 		"Refs":     func() error { _, err := repo.Refs(ctx); return err },
-		"Fsck":     func() error { _, err := repo.Fsck(ctx); return err },
+		"Fsck":     func() error { _, _, err := repo.Fsck(ctx); return err },
 		"Pointers": func() error { _, err := repo.Pointers(ctx, m.Tips(), nil); return err },
 		"Sidecars": func() error { _, err := repo.Sidecars(ctx); return err },
 		"Open":     func() error { _, err := Open(ctx, r.Dir, Options{}); return err },

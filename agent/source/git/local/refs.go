@@ -14,7 +14,9 @@ import (
 	"slices"
 	"strings"
 
+	"farshore/agent/record"
 	"farshore/agent/repo/refs"
+	"farshore/agent/source"
 )
 
 // maxAttempts bounds how often refs are read again since an object that one points to is not there.
@@ -25,7 +27,11 @@ const maxAttempts = 4
 func (r *Repository) Refs(ctx context.Context) (*refs.Manifest, error) {
 	var before map[string]string
 	for range maxAttempts {
-		l, err := r.list(ctx)
+		var l *listing
+		err := r.soon(ctx, func(ctx context.Context) (err error) {
+			l, err = r.list(ctx)
+			return err
+		})
 		if err != nil {
 			return nil, r.failure(err)
 		}
@@ -58,14 +64,24 @@ func (r *Repository) keep(ctx context.Context, l *listing, missing map[string]bo
 	slices.Sort(l.omitted)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.last, r.omittedRefs = l.m, l.omitted
+	r.last, r.omittedRefs, r.lost = l.m, l.omitted, l.lost
 	return l.m, nil
+}
+
+// Lost returns, after Refs, the refs that this left out because their objects are missing. A detached HEAD among them has the name HEAD. They must not be
+// changed.
+func (r *Repository) Lost() []refs.Ref {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	return r.lost
 }
 
 // listing is a manifest in the making.
 type listing struct {
 	m       *refs.Manifest
+	size    int // bytes of names
 	omitted []string
+	lost    []refs.Ref
 }
 
 // maxOmitted bounds the lines that say what was left out.
@@ -83,13 +99,22 @@ func appendOmitted(list []string, what, why string) []string {
 	case len(list) == maxOmitted:
 		return append(list, fmt.Sprintf("~: more than %d things were left out", maxOmitted))
 	}
-	line := strings.ToValidUTF8(what+": "+why, "\uFFFD")
+	line := strings.ToValidUTF8(cut(what)+": "+cut(why), "\uFFFD")
 	return append(list, strings.ReplaceAll(line, "\n", " "))
+}
+
+// cut bounds what a line repeats.
+func cut(text string) string {
+	const most = 500
+	if len(text) > most {
+		return text[:most] + "…"
+	}
+	return text
 }
 
 // list reads refs and HEAD as they stand there.
 func (r *Repository) list(ctx context.Context) (*listing, error) {
-	if err := r.checkFolders(ctx); err != nil {
+	if err := r.checkRefs(ctx); err != nil {
 		return nil, err
 	}
 	l := &listing{m: &refs.Manifest{Format: r.format}}
@@ -109,16 +134,6 @@ func (r *Repository) list(ctx context.Context) (*listing, error) {
 	return l, r.addHead(ctx, l)
 }
 
-// checkFolders fails where a folder of refs can't be read. Git takes it for empty.
-func (r *Repository) checkFolders(ctx context.Context) error {
-	return filepath.WalkDir(filepath.Join(r.dir, "refs"), func(_ string, _ fs.DirEntry, err error) error {
-		if err != nil && !gone(err) {
-			return r.access(err)
-		}
-		return ctx.Err()
-	})
-}
-
 // read takes what git for-each-ref prints.
 func (l *listing) read(in io.Reader) error {
 	lines := bufio.NewReaderSize(in, 256<<10) // names have at most 64 KiB
@@ -134,8 +149,9 @@ func (l *listing) read(in io.Reader) error {
 		if len(f) != 3 {
 			return fmt.Errorf("git for-each-ref printed %q", line)
 		}
-		if len(l.m.Refs) >= refs.MaxRefs {
-			return unsupported("more than %d refs", refs.MaxRefs)
+		if l.size += len(f[1]) + len(f[2]); len(l.m.Refs) >= refs.MaxRefs || l.size > refs.MaxNames {
+			return &source.Unreadable{Reason: record.ReasonTooLarge,
+				Detail: fmt.Sprintf("it has more than %d refs, or more than %d MiB of their names: delete refs that nobody needs", refs.MaxRefs, refs.MaxNames>>20)}
 		}
 		l.add(refs.Ref{Name: f[1], OID: f[0], Symref: f[2]})
 	}
@@ -175,6 +191,7 @@ func (l *listing) drop(missing map[string]bool) {
 	}
 	if missing[l.m.HeadOID] {
 		l.omit("HEAD", "it points to the object "+l.m.HeadOID+", which is missing in the repository")
+		l.lost = append(l.lost, refs.Ref{Name: "HEAD", OID: l.m.HeadOID})
 		l.m.HeadOID = ""
 	}
 	kept := l.m.Refs[:0]
@@ -185,6 +202,7 @@ func (l *listing) drop(missing map[string]bool) {
 			ref.OID = ""
 		default:
 			l.omit(ref.Name, "it points to the object "+ref.OID+", which is missing in the repository")
+			l.lost = append(l.lost, ref)
 			continue
 		}
 		kept = append(kept, ref)
@@ -206,7 +224,7 @@ func (r *Repository) addHead(ctx context.Context, l *listing) error {
 	case !symbolic && refs.ValidOID(r.format, text):
 		l.m.HeadOID = text
 	default:
-		l.omit("HEAD", fmt.Sprintf("it has %q, neither a ref nor an object id", text))
+		l.omit("HEAD", fmt.Sprintf("it has %.100q, neither a ref nor an object id", text))
 	}
 	return nil
 }
@@ -222,7 +240,7 @@ func (r *Repository) headText(ctx context.Context) (string, error) {
 		out, err := r.real.Output(ctx, nil, "rev-parse", "--verify", "HEAD")
 		return trim(out), err
 	}
-	if target, err := os.Readlink(file); err == nil && strings.HasPrefix(target, "refs/") {
+	if target, err := os.Readlink(file); err == nil && refs.ValidName(target) {
 		return "ref: " + target, nil // the oldest form
 	}
 	text, err := readSmall(file)

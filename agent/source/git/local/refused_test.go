@@ -89,7 +89,9 @@ func TestRefused(t *testing.T) {
 	t.Run("missing alternate", func(t *testing.T) {
 		r := clone(t)
 		put(t, filepath.Join(r.Dir, "objects/info/alternates"), "/nowhere/objects\n")
-		unreadable(t, r.Dir, record.ReasonBroken, "/nowhere/objects")
+		unreadable(t, r.Dir, record.ReasonUnsupported, "/nowhere/objects", "outside", "repack -a -d")
+		put(t, filepath.Join(r.Dir, "objects/info/alternates"), "../none/objects\n")
+		unreadable(t, r.Dir, record.ReasonBroken, "none/objects", "not there")
 	})
 	t.Run("configuration", func(t *testing.T) {
 		r := clone(t)
@@ -223,7 +225,7 @@ func everything(t *testing.T, dir string) {
 	if _, err := io.Copy(io.Discard, p); err != nil {
 		t.Error(err)
 	}
-	_, fsck := r.Fsck(t.Context())
+	_, _, fsck := r.Fsck(t.Context())
 	_, pointers := r.Pointers(t.Context(), m.Tips(), nil)
 	_, sidecars := r.Sidecars(t.Context())
 	if err := errors.Join(fsck, pointers, sidecars); err != nil {

@@ -32,9 +32,12 @@ type File struct {
 
 // Bounds of sidecars.
 const (
-	maxSidecar  = 16 << 20 // bytes of a file
-	maxSidecars = 10_000   // files
-	maxFolders  = 32       // deep
+	maxSidecar      = 16 << 20 // bytes of a file
+	maxSidecars     = 4096     // files
+	maxSidecarBytes = 64 << 20 // of all files
+	maxSidecarLink  = 1024     // bytes of a symbolic link's target
+	maxSidecarNames = 2 << 20  // bytes of all names and targets: the record, which has to fit into a line of 16 MiB, may have six for one
+	maxFolders      = 32       // deep
 )
 
 // sidecars are the files and folders that are captured: those that configure a repository, describe it, or run for it, with git and the servers that are
@@ -45,7 +48,7 @@ var sidecars = []string{"cloneurl", "config", "config.worktree", "custom_hooks",
 var derived = []string{"info/refs", "info/commit-graphs", "info/shallow"}
 
 // Sidecars returns the repository's configuration, description, hooks and the like, sorted by name; samples of hooks, and what git derives, are left out.
-// Files over 16 MiB, those that are neither files nor symbolic links, and those that can't be read are named by Omitted.
+// Files over 16 MiB, what is beyond 64 MiB in all or 4,096 files, symbolic links to more than 1,024 bytes, what is neither, and what can't be read is named by Omitted.
 func (r *Repository) Sidecars(ctx context.Context) ([]File, error) {
 	s := &sidecarList{r: r, ctx: ctx}
 	names := sidecars
@@ -53,7 +56,9 @@ func (r *Repository) Sidecars(ctx context.Context) ([]File, error) {
 		names = append(slices.Clone(names), "logs")
 	}
 	for _, name := range names {
-		if err := r.walkFiles(name, s.add); err != nil {
+		if err := r.walkFiles(name, s.add); errors.Is(err, errFull) {
+			break
+		} else if err != nil {
 			return nil, err
 		}
 	}
@@ -69,8 +74,13 @@ type sidecarList struct {
 	r       *Repository
 	ctx     context.Context
 	files   []File
+	size    int64 // bytes of files
+	names   int   // bytes of names and targets
 	omitted []string
 }
+
+// errFull ends a walk that found as much as a record takes.
+var errFull = errors.New("there are more files than are captured")
 
 func (s *sidecarList) add(name string, info fs.FileInfo) error {
 	if slices.Contains(derived, name) || strings.HasPrefix(name, "hooks/") && strings.HasSuffix(name, ".sample") {
@@ -78,12 +88,17 @@ func (s *sidecarList) add(name string, info fs.FileInfo) error {
 	}
 	f := File{Name: name, Mode: info.Mode().Perm(), Size: info.Size()}
 	switch {
-	case len(s.files) >= maxSidecars:
-		return unsupported("%s has more than %d files of hooks and configuration", s.r.dir, maxSidecars)
+	case len(s.files) >= maxSidecars || s.names+len(name) > maxSidecarNames:
+		s.omit(name, fmt.Sprintf("it, and what comes after it, is more than %d files of hooks and configuration, or %d MiB of their names", maxSidecars, maxSidecarNames>>20))
+		return errFull
 	case info.Mode().Type() == fs.ModeSymlink:
 		target, err := s.r.root.Readlink(name)
 		if err != nil {
 			s.omit(name, err.Error())
+			return s.ctx.Err()
+		}
+		if len(target) > maxSidecarLink {
+			s.omit(name, fmt.Sprintf("it is a symbolic link to %d bytes, more than %d", len(target), maxSidecarLink))
 			return s.ctx.Err()
 		}
 		f.Link, f.Size, f.Mode = target, 0, 0o777
@@ -93,13 +108,16 @@ func (s *sidecarList) add(name string, info fs.FileInfo) error {
 	case info.Size() > maxSidecar:
 		s.omit(name, fmt.Sprintf("it has %d bytes, more than %d", info.Size(), maxSidecar))
 		return s.ctx.Err()
+	case s.size+info.Size() > maxSidecarBytes:
+		s.omit(name, fmt.Sprintf("with its %d bytes there are more than %d MiB of hooks and configuration", info.Size(), maxSidecarBytes>>20))
+		return s.ctx.Err()
 	default:
 		f.Open = func() (io.ReadCloser, error) { return s.r.openFile(name) }
 		if !s.readable(name) {
 			return s.ctx.Err()
 		}
 	}
-	s.files = append(s.files, f)
+	s.files, s.size, s.names = append(s.files, f), s.size+f.Size, s.names+len(name)+len(f.Link)
 	return s.ctx.Err()
 }
 

@@ -33,7 +33,7 @@ type conversation struct {
 
 // talk opens a conversation. With known, what the server said at an earlier time will do where it need not say it each time.
 func (r *Remote) talk(ctx context.Context, known bool) (*conversation, *hello, error) {
-	g := newGuard(ctx, r.o.Idle)
+	g := newGuard(ctx, r.o.Idle, r.o.Limits)
 	talk := &conversation{r: r, g: g}
 	var h *hello
 	switch r.at.scheme {

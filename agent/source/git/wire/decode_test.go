@@ -183,7 +183,7 @@ func FuzzPackStream(f *testing.F) {
 		if newest {
 			h.version = 2
 		}
-		talk := &conversation{r: r, g: newGuard(t.Context(), time.Minute), link: &daemonLink{}}
+		talk := &conversation{r: r, g: newGuard(t.Context(), time.Minute, limits()), link: &daemonLink{}}
 		defer talk.close()
 		s, err := newPackStream(talk, h, bytes.NewReader(b))
 		if err != nil {
@@ -235,7 +235,7 @@ func TestCredential(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		l := &httpLink{r: r, g: newGuard(t.Context(), time.Minute)}
+		l := &httpLink{r: r, g: newGuard(t.Context(), time.Minute, limits())}
 		got, err := l.credential(c.to)
 		if err != nil || got.why != c.want || (got.password != "") != (c.want == sent) {
 			t.Errorf("%s to %s: %q, %v", c.address, c.to, got.why, err)

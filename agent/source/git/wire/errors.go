@@ -81,6 +81,10 @@ func unsupported(detail string) error {
 	return &source.Unreadable{Reason: record.ReasonUnsupported, Detail: detail}
 }
 
+func tooLarge(detail string) error {
+	return &source.Unreadable{Reason: record.ReasonTooLarge, Detail: detail}
+}
+
 func denied(detail string) error {
 	return &source.Unreadable{Reason: record.ReasonDenied, Detail: detail}
 }

@@ -21,10 +21,11 @@ type guard struct {
 	mu      sync.Mutex
 	timer   *time.Timer
 	waiting bool
+	pace    pace
 }
 
-func newGuard(parent context.Context, idle time.Duration) *guard {
-	g := &guard{idle: idle}
+func newGuard(parent context.Context, idle time.Duration, l Limits) *guard {
+	g := &guard{idle: idle, pace: pace{limits: l}}
 	g.ctx, g.cancel = context.WithCancelCause(parent)
 	g.timer = time.AfterFunc(idle, func() { g.cancel(fmt.Errorf("the server gave no byte for %v", idle)) })
 	g.timer.Stop()
@@ -56,6 +57,31 @@ func (g *guard) progress() {
 	}
 }
 
+// took notes that a wait of that long gave so many bytes. An error ends a conversation that gets on too slowly.
+func (g *guard) took(waited time.Duration, bytes int) error {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	err := g.pace.took(waited, bytes)
+	if err != nil {
+		g.cancel(err)
+	}
+	return err
+}
+
+// streams begins the time in which a least rate is asked for; the bytes of what is no pack do not count.
+func (g *guard) streams() {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pace.stream()
+}
+
+// discount says that bytes which came were none of a pack.
+func (g *guard) discount(bytes int) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.pace.bytes -= int64(bytes)
+}
+
 // why replaces an error by the reason for which the conversation was ended, if it was.
 func (g *guard) why(err error) error {
 	if err != nil && g.ctx.Err() != nil {
@@ -78,8 +104,12 @@ type guardedReader struct {
 
 func (r *guardedReader) Read(p []byte) (int, error) {
 	r.g.arm()
+	began := time.Now()
 	n, err := r.r.Read(p)
 	r.g.disarm()
+	if slow := r.g.took(time.Since(began), n); slow != nil && err == nil {
+		err = slow
+	}
 	return n, r.g.why(err)
 }
 

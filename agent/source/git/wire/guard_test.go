@@ -14,7 +14,7 @@ import (
 func TestGuard(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		const idle = time.Minute
-		g := newGuard(t.Context(), idle)
+		g := newGuard(t.Context(), idle, limits())
 		defer g.release()
 		in, out := io.Pipe()
 		defer context.AfterFunc(g.ctx, func() { _ = out.CloseWithError(io.ErrClosedPipe) })()
@@ -49,7 +49,7 @@ func TestGuard(t *testing.T) {
 // TestSending holds that a request goes out in pieces, and that its end is told.
 func TestSending(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		g := newGuard(t.Context(), time.Minute)
+		g := newGuard(t.Context(), time.Minute, limits())
 		defer g.release()
 		request := bytes.Repeat([]byte("x"), 100_000)
 		r, w := io.Pipe()

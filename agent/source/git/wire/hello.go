@@ -24,8 +24,8 @@ type advertised struct{ name, oid, symref string }
 
 // Bounds of what a server may make us hold.
 const (
-	maxRefBytes     = 512 << 20 // names and targets
-	maxCapabilities = 4096
+	maxCapabilities    = 4096
+	maxCapabilityBytes = 1 << 20
 )
 
 const serviceLine = "# service=git-upload-pack"
@@ -58,8 +58,12 @@ func readHello(p *packets) (*hello, error) {
 
 // capabilities reads those of version 2, a line each.
 func (h *hello) capabilities(p *packets) error {
+	size := 0
 	for range maxCapabilities {
 		kind, line, err := p.line()
+		if size += len(line); size > maxCapabilityBytes {
+			return tooMany()
+		}
 		switch {
 		case err != nil:
 			return cutOff(err)
@@ -224,14 +228,14 @@ type bound struct{ refs, size int }
 func (b *bound) add(size int) error {
 	b.refs++
 	b.size += size
-	if b.refs > refs.MaxRefs || b.size > maxRefBytes {
-		return unsupported(fmt.Sprintf("it lists more than %d refs, or more than %d MiB of names", refs.MaxRefs, maxRefBytes>>20))
+	if b.refs > refs.MaxRefs || b.size > refs.MaxNames {
+		return tooLarge(fmt.Sprintf("it lists more than %d refs, or more than %d MiB of names: delete refs that nobody needs", refs.MaxRefs, refs.MaxNames>>20))
 	}
 	return nil
 }
 
 func tooMany() error {
-	return fmt.Errorf("%w: more than %d capabilities", errPacket, maxCapabilities)
+	return fmt.Errorf("%w: more than %d capabilities, or %d bytes of them", errPacket, maxCapabilities, maxCapabilityBytes)
 }
 
 func badRef(line string) error {

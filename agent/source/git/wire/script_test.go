@@ -189,6 +189,47 @@ func TestSilence(t *testing.T) {
 	}
 }
 
+// TestDrip holds that a server that gives a byte now and then is given up: while it lists refs, and in the middle of a packet of a pack.
+func TestDrip(t *testing.T) {
+	t.Parallel()
+	drip := func(conn *net.TCPConn, more string) {
+		ticker := time.NewTicker(5 * time.Millisecond)
+		defer ticker.Stop()
+		for range 2000 {
+			<-ticker.C
+			if _, err := io.WriteString(conn, more); err != nil {
+				return
+			}
+		}
+	}
+	o := wire.Options{Idle: time.Second, Limits: wire.Limits{Window: 200 * time.Millisecond, Rate: 1 << 20, Prepare: 200 * time.Millisecond}}
+	listing := scripted(t, func(conn *net.TCPConn) {
+		_, _ = io.WriteString(conn, pkt(idA+" refs/heads/main\x00side-band-64k\n"))
+		drip(conn, pkt(idA+" refs/heads/main\n"))
+	})
+	if _, err := open(t, listing, wire.Options{Idle: time.Second, Limits: wire.Limits{Refs: 200 * time.Millisecond}}).Refs(t.Context()); err == nil || !strings.Contains(err.Error(), "in 200ms") {
+		t.Errorf("refs without end: %v", err)
+	}
+	for _, c := range []struct{ name, head, more, words string }{
+		{"before the pack", "", pkt("ready\n"), "nothing of the pack"},
+		{"within a packet", pkt("packfile\n") + pkt("\x01PACK") + "8000\x01", "x", "bytes of the pack"},
+		{"keep-alive packets", pkt("packfile\n") + pkt("\x01PACK"), "0004" + pkt("\x01") + pkt("\x02still counting"), " bytes of the pack"},
+	} {
+		url := scripted(t, func(conn *net.TCPConn) {
+			_, _ = io.WriteString(conn, greetingV2+flushPkt+c.head)
+			drip(conn, c.more)
+		})
+		s, err := open(t, url, o).Pack(t.Context(), []string{idA}, nil, false)
+		if err == nil {
+			_, err = io.Copy(io.Discard, s)
+			_ = s.Close() // it says no more than the reading did
+		}
+		if err == nil || !strings.Contains(err.Error(), c.words) {
+			t.Errorf("%s: %v", c.name, err)
+		}
+	}
+}
+
 // TestUnfit holds what is said of servers that can't be used.
 func TestUnfit(t *testing.T) {
 	t.Parallel()

@@ -22,13 +22,18 @@ type packStream struct {
 	p    *packets
 	rest []byte // of the current packet
 	said string // the last that the server said beside the pack
-	size int64
+	size int64  // bytes that were read
+	took int64  // bytes that came
+	byID bool
 	err  error
 }
 
+// BasesByID reports whether the server knows no other way to name the base of a delta than by its id, also in a pack that stands on its own.
+func (s *packStream) BasesByID() bool { return s.byID }
+
 // newPackStream reads the answer up to where the pack begins.
 func newPackStream(talk *conversation, h *hello, answer io.Reader) (*packStream, error) {
-	s := &packStream{talk: talk, p: newPackets(answer)}
+	s := &packStream{talk: talk, p: newPackets(answer), byID: h.version < 2 && !h.can["ofs-delta"]}
 	if h.version == 2 {
 		return s, s.sections()
 	}
@@ -118,18 +123,34 @@ func (s *packStream) fill() error {
 // take sorts a packet into its band.
 func (s *packStream) take(body []byte) error {
 	if len(body) == 0 {
+		s.talk.g.discount(lengthDigits)
 		return nil
 	}
 	switch body[0] {
 	case bandPack:
-		s.rest = body[1:]
+		return s.takePack(body[1:])
 	case bandSaid:
+		s.talk.g.discount(len(body) + lengthDigits)
 		s.said = lastWords(s.said, body[1:])
 	case bandError:
 		return serverError(string(body[1:]) + " " + s.said)
 	default:
 		return fmt.Errorf("%w: %q instead of a pack", errPacket, clean(string(body)))
 	}
+	return nil
+}
+
+// takePack takes bytes of the pack.
+func (s *packStream) takePack(body []byte) error {
+	if len(body) == 0 {
+		s.talk.g.discount(lengthDigits + 1)
+		return nil
+	}
+	s.talk.g.streams()
+	if s.took += int64(len(body)); s.took > s.talk.r.o.Limits.Pack {
+		return tooLarge(fmt.Sprintf("its pack has more than %d bytes: divide the repository", s.talk.r.o.Limits.Pack))
+	}
+	s.rest = body
 	return nil
 }
 

@@ -40,6 +40,8 @@ type Options struct {
 	UserAgent string
 	// Idle is how long a server may give no byte before a conversation is given up; 0: two minutes.
 	Idle time.Duration
+	// Limits bound what a server that gives something all the while can do.
+	Limits Limits
 }
 
 // Remote is a repository at a server. It may be used concurrently.
@@ -78,6 +80,7 @@ func Open(address string, o Options) (*Remote, error) {
 	if o.Idle <= 0 {
 		o.Idle = defaultIdle
 	}
+	o.Limits.fill()
 	r := &Remote{at: at, o: o, version: 2, sleep: sleep}
 	r.client, r.own = ownClient(o.Client)
 	return r, nil
@@ -94,6 +97,8 @@ func (r *Remote) Close() error {
 // Refs returns the refs that the server shows now; an empty repository has a manifest without refs. Errors: source.ErrGone, *source.Unreadable where the server was
 // reached and this repository can't be had from it; any other means that the server can't be reached, after retries.
 func (r *Remote) Refs(ctx context.Context) (*refs.Manifest, error) {
+	ctx, cancel := context.WithTimeoutCause(ctx, r.o.Limits.Refs, fmt.Errorf("the server did not list them all in %v", r.o.Limits.Refs))
+	defer cancel()
 	var m *refs.Manifest
 	err := r.retry(ctx, func() error {
 		talk, h, err := r.talk(ctx, false)
@@ -125,7 +130,7 @@ func (r *Remote) Omitted() string {
 
 // Pack returns the pack with what wants need beyond what haves reach, exactly as the server makes it; io.EOF comes only when the server said that it is whole. Ids in haves that the server does
 // not know cost nothing but bytes; of more than 20,000 the first are used. A thin pack may build on objects that haves reach. Without wants nothing is asked, and
-// the pack is empty. The caller closes it. Errors, also while it is read, are those of Refs and ErrMoved.
+// the pack is empty. The caller closes it. Errors, also while it is read, are those of Refs and ErrMoved. The stream has BasesByID, too.
 func (r *Remote) Pack(ctx context.Context, wants, haves []string, thin bool) (io.ReadCloser, error) {
 	return r.fetch(ctx, fetchRequest{wants: wants, haves: haves, thin: thin})
 }
