@@ -1,10 +1,13 @@
 package git
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
+	"os"
 	"strconv"
+	"syscall"
 
 	"golang.org/x/sync/errgroup"
 
@@ -240,13 +243,21 @@ func (s *Source) Look(ctx context.Context, path, kind string) (record.Attrs, err
 // Check reports whether repositories can be listed and the first of them can be read. That one of them is broken is no failure of the source.
 func (s *Source) Check(ctx context.Context) error {
 	if s.address.scheme == schemeFile {
+		if info, err := os.Stat(s.address.path); err != nil || !info.IsDir() {
+			return fmt.Errorf("%s is no directory that can be read: %w", s.address.path, cmp.Or(err, error(syscall.ENOTDIR)))
+		}
 		if _, err := (&gitcmd.Git{Dir: s.address.path}).Output(ctx, nil, "version"); err != nil {
 			return fmt.Errorf("%s: %w", s.address, err)
 		}
 	}
 	first, err := s.first(ctx)
-	if err != nil || first == nil {
+	switch {
+	case err != nil:
 		return err
+	case first == nil && s.address.scheme == schemeFile:
+		return fmt.Errorf("no git repository was found below %s that the address means", s.address.path)
+	case first == nil:
+		return fmt.Errorf("%s: no repositories are listed; the credential may see none of them", s.address)
 	}
 	seen := s.look(ctx, first)
 	if err := s.failure(ctx, first, seen.err); err != nil && !errors.Is(err, source.ErrGone) {

@@ -74,7 +74,15 @@ func (s *Source) Check(ctx context.Context) error {
 	if _, err := readFolder(s.root, 1); err != nil {
 		return fmt.Errorf("the folder of repositories can't be read: %w", err)
 	}
-	return nil
+	enough := errors.New("one is enough")
+	var gap *source.Gap
+	switch err := s.walk(ctx, source.Range{}, func(string) error { return enough }); {
+	case errors.Is(err, enough), errors.As(err, &gap):
+		return nil
+	case err != nil:
+		return err
+	}
+	return fmt.Errorf("no Subversion repository was found below %s that the address means", s.root)
 }
 
 // List calls yield with the repositories of the range, each as its files beside (record.KindSidecar) and itself (record.KindSVN). What can't be read is listed without
