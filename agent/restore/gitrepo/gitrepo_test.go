@@ -127,7 +127,7 @@ func TestWorkingCopy(t *testing.T) {
 	src.Commit("main", map[string]string{"a": "1"})
 	c := newCapture(t, src, "app.git")
 	c.take()
-	for path, bare := range map[string]string{"team/work/.git": "false", ".git": "false", "app.git": "true", "team/x.git": "true"} {
+	for path, bare := range map[string]string{"team/copy/.git": "false", ".git": "false", "app.git": "true", "team/x.git": "true"} {
 		c.rec.Path = path
 		got, _ := c.build(c.set(), gitrepo.Options{})
 		if have := got.Run("config", "core.bare"); have != bare {

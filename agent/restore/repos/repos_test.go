@@ -123,7 +123,7 @@ func want(t testing.TB, s *restore.Summary, w [9]int64) {
 
 // TestDirectory restores, restores again, changes one, and replaces it.
 func TestDirectory(t *testing.T) {
-	f := newFleet(t, "a.git", "team/b.git", "team/b.git/modules/c", "team/work/.git")
+	f := newFleet(t, "a.git", "team/b.git", "team/b.git/modules/c", "team/copy/.git")
 	to := filepath.Join(t.TempDir(), "out")
 	dest := Destination{Dir: to}
 	want(t, f.run(dest, Options{DryRun: true}), [9]int64{4})
@@ -231,7 +231,7 @@ func TestURL(t *testing.T) {
 		gittest.New(t, filepath.Join(root, p), "", true)
 	}
 	url := "git+" + gitserver.HTTP(t, root, gitserver.HTTPOptions{Push: true})
-	f := newFleet(t, "a b.git", "team/work/.git")
+	f := newFleet(t, "a b.git", "team/copy/.git")
 	dest := Destination{URL: url + "/all"}
 	want(t, f.run(dest, Options{DryRun: true}), [9]int64{2})
 	want(t, f.run(dest, Options{}), [9]int64{2})
