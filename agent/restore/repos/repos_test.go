@@ -227,7 +227,7 @@ func TestBundles(t *testing.T) {
 // TestURL pushes one repository to an address, and several below it.
 func TestURL(t *testing.T) {
 	root := t.TempDir()
-	for _, p := range []string{"one.git", "all/a b.git", "all/team/work.git"} {
+	for _, p := range []string{"one.git", "all/a b.git", "all/team/copy.git"} {
 		gittest.New(t, filepath.Join(root, p), "", true)
 	}
 	url := "git+" + gitserver.HTTP(t, root, gitserver.HTTPOptions{Push: true})
@@ -236,7 +236,7 @@ func TestURL(t *testing.T) {
 	want(t, f.run(dest, Options{DryRun: true}), [9]int64{2})
 	want(t, f.run(dest, Options{}), [9]int64{2})
 	want(t, f.run(dest, Options{}), [9]int64{0, 2})
-	gittest.At(t, filepath.Join(root, "all/team/work.git")).Run("rev-parse", "main")
+	gittest.At(t, filepath.Join(root, "all/team/copy.git")).Run("rev-parse", "main")
 	f.records = append(f.records[:1], &record.Record{Path: "s", Kind: record.KindSidecar, State: record.Present})
 	want(t, f.run(Destination{URL: url + "/one.git"}, Options{}), [9]int64{1, 0, 0, 0, 0, 1})
 	gittest.At(t, filepath.Join(root, "one.git")).Run("rev-parse", "main")
