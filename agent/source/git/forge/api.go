@@ -97,7 +97,7 @@ func (l *listing) get(ctx context.Context, at *url.URL) (*answer, error) {
 			if tries++; tries > maxTries {
 				return nil, fmt.Errorf("%w (tried %d times)", err, maxTries)
 			}
-			err = sleep(ctx, rand.N(first<<(tries-2)+1))
+			err = web.Wait(ctx, rand.N(first<<(tries-2)+1))
 		}
 		if err != nil {
 			return nil, err
@@ -121,18 +121,7 @@ func (l *listing) limited(ctx context.Context, e *apiError) error {
 		return fmt.Errorf("%w: the rate limit ends at %s, in %v: a token of its own or a later pass helps", e, until, pause.Round(time.Second))
 	}
 	l.waited += pause
-	return sleep(ctx, pause)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return web.Wait(ctx, pause)
 }
 
 // once makes one request.

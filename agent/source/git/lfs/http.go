@@ -123,18 +123,7 @@ func (p *patience) failed(ctx context.Context, err error) error {
 	if p.waited += pause; p.waited > maxWaits {
 		return fmt.Errorf("%w: it asks to wait %v: that is too long", err, pause.Round(time.Second))
 	}
-	return sleep(ctx, pause)
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	t := time.NewTimer(d)
-	defer t.Stop()
-	select {
-	case <-t.C:
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
-	}
+	return web.Wait(ctx, pause)
 }
 
 // errIdle is why a watched request ended.

@@ -7,6 +7,8 @@ import (
 	"testing"
 	"testing/synctest"
 	"time"
+
+	"farshore/agent/source/git/internal/web"
 )
 
 // limits are the defaults.
@@ -115,5 +117,5 @@ type until struct {
 }
 
 func (u *until) Read([]byte) (int, error) {
-	return 1, sleep(u.ctx, u.pause)
+	return 1, web.Wait(u.ctx, u.pause)
 }

@@ -23,6 +23,7 @@ import (
 	"time"
 
 	"farshore/agent/repo/refs"
+	"farshore/agent/source/git/internal/web"
 )
 
 // Options says how servers are spoken to.
@@ -81,7 +82,7 @@ func Open(address string, o Options) (*Remote, error) {
 		o.Idle = defaultIdle
 	}
 	o.Limits.fill()
-	r := &Remote{at: at, o: o, version: 2, sleep: sleep}
+	r := &Remote{at: at, o: o, version: 2, sleep: web.Wait}
 	r.client, r.own = ownClient(o.Client)
 	return r, nil
 }

@@ -1,7 +1,9 @@
-// Package web has what clients of strangers' servers share: their words made fit to be shown, and how long they ask to be left alone.
+// Package web has what clients of strangers' servers share: their words made fit to be shown, and waiting as they ask to be
+// left alone.
 package web
 
 import (
+	"context"
 	"net/http"
 	"strconv"
 	"strings"
@@ -41,4 +43,16 @@ func RetryAfter(value string, now time.Time) (time.Duration, bool) {
 		return max(0, at.Sub(now)), true
 	}
 	return 0, true
+}
+
+// Wait waits, and no longer than the context lives, whose error it then returns.
+func Wait(ctx context.Context, d time.Duration) error {
+	t := time.NewTimer(d)
+	defer t.Stop()
+	select {
+	case <-t.C:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
 }

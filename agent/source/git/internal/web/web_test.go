@@ -1,8 +1,11 @@
 package web_test
 
 import (
+	"context"
+	"errors"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"farshore/agent/source/git/internal/web"
@@ -32,4 +35,18 @@ func TestRetryAfter(t *testing.T) {
 	if _, has := web.RetryAfter("", now); has {
 		t.Error("no header asks for time")
 	}
+}
+
+func TestWait(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		begin := time.Now()
+		if err := web.Wait(t.Context(), time.Hour); err != nil || time.Since(begin) != time.Hour {
+			t.Errorf("it waited %s: %v", time.Since(begin), err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
+		defer cancel()
+		if err := web.Wait(ctx, time.Hour); !errors.Is(err, context.DeadlineExceeded) {
+			t.Errorf("a context that ended: %v", err)
+		}
+	})
 }
