@@ -15,6 +15,8 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sync/errgroup"
+
 	"farshore/agent/record"
 	"farshore/agent/repo/gitserver"
 	"farshore/agent/repo/gittest"
@@ -378,6 +380,39 @@ func TestSubversion(t *testing.T) {
 	root := t.TempDir()
 	gittest.New(t, filepath.Join(root, "a.git"), "", true)
 	want(t, f.run(Destination{URL: "file://" + root}, Options{SVN: fakeSVN{}}), [9]int64{1, 0, 0, 0, 0, 1})
+}
+
+// abreast is a fakeSVN that reads all parts at the same time, as the chain of dumps and that of edited properties are read, and hides what that failed with, as
+// a program does that is given its input through a pipe.
+type abreast struct{ fakeSVN }
+
+func (a abreast) Build(ctx context.Context, parts gitrepo.Parts, svn, _ *record.Record, _ string, _ bool) ([]string, error) {
+	var all errgroup.Group
+	for i := range svn.Parts {
+		all.Go(func() error { return parts.Copy(ctx, io.Discard, &svn.Parts[i]) })
+	}
+	if all.Wait() != nil {
+		return nil, errors.New("the program ended badly")
+	}
+	return nil, nil
+}
+
+// TestAbreast reads several parts of a repository at the same time, of which one is damaged: it is that, whichever ends last.
+func TestAbreast(t *testing.T) {
+	f := newFleet(t)
+	rec := &record.Record{Path: "svn", Kind: record.KindSVN, State: record.Present}
+	for i := range 8 {
+		body := strings.Repeat(strconv.Itoa(i), 100<<i)
+		p, err := f.mem.Part(t.Context(), record.Part{Kind: record.PartDump}, int64(len(body)), strings.NewReader(body))
+		check(t, err)
+		rec.Parts = append(rec.Parts, p)
+	}
+	f.records = append(f.records, rec)
+	f.damaged = rec.Parts[0].SHA256
+	sum := f.run(Destination{Dir: t.TempDir()}, Options{SVN: abreast{}})
+	if sum.Damaged.Items != 1 || sum.Failed.Items != 0 {
+		t.Errorf("damaged %+v, failed %+v", sum.Damaged, sum.Failed)
+	}
 }
 
 var _ gitrepo.Parts = (*fleet)(nil)

@@ -9,6 +9,7 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"sync"
 
 	"farshore/agent/record"
 	"farshore/agent/restore/gitrepo"
@@ -50,6 +51,7 @@ func (r *run) settle(ctx context.Context, it *item) error {
 func (r *run) judge(ctx context.Context, it *item, w *watched, err error) error {
 	var damage *vault.DamageError
 	var part *gitrepo.PartError
+	failure := w.failed()
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -57,12 +59,12 @@ func (r *run) judge(ctx context.Context, it *item, w *watched, err error) error 
 		return fmt.Errorf("no room left for %q; make room and restore again, what is there already is skipped: %w", it.path, err)
 	case errors.Is(err, exec.ErrNotFound):
 		return err
-	case w.failure == nil && errors.As(err, &part), errors.As(w.failure, &damage), errors.Is(w.failure, vault.ErrContent):
+	case failure == nil && errors.As(err, &part), errors.As(failure, &damage), errors.Is(failure, vault.ErrContent):
 		r.damaged(it, err)
-	case errors.Is(w.failure, vault.ErrLocked):
+	case errors.Is(failure, vault.ErrLocked):
 		r.locked.Add(1)
 		r.damaged(it, err)
-	case w.failure != nil:
+	case failure != nil:
 		return fmt.Errorf("read %q: %w", it.path, err)
 	default:
 		r.failed(it, err)
@@ -70,20 +72,34 @@ func (r *run) judge(ctx context.Context, it *item, w *watched, err error) error 
 	return nil
 }
 
-// watched reads parts, and remembers what that last failed with, whatever is made of it.
+// watched reads parts of one repository, and remembers what that first failed with, whatever is made of it.
 type watched struct {
-	run     *run
+	run *run
+
+	mu      sync.Mutex
 	failure error
 }
 
-// Copy implements gitrepo.Parts. It is not called concurrently.
+// Copy implements gitrepo.Parts and svnrepo.Parts, of which the latter reads several parts at a time.
 func (w *watched) Copy(ctx context.Context, to io.Writer, p *record.Part) error {
 	s := &sink{w: to, run: w.run, packed: len(p.Extents)+len(p.Pages) > 0}
 	err := w.run.parts.Copy(ctx, s, p)
-	if w.failure = nil; err != nil && s.err == nil {
+	if err == nil || s.err != nil || ctx.Err() != nil { // whoever takes the bytes gave up, or wants no more of them
+		return err
+	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	if w.failure == nil {
 		w.failure = err
 	}
 	return err
+}
+
+// failed returns what reading failed with, nil when it did not.
+func (w *watched) failed() error {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return w.failure
 }
 
 // sink counts what passes, and keeps the receiver's failure apart from the vault's.
