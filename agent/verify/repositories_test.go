@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"syscall"
 	"testing"
 
@@ -22,7 +23,6 @@ import (
 	"farshore/agent/vault"
 	"farshore/agent/verify"
 	"farshore/providers"
-	"farshore/providers/faults"
 )
 
 func empty(t *testing.T, dir string) {
@@ -255,28 +255,33 @@ func TestUnable(t *testing.T) {
 	})
 }
 
+// failing is a store that refuses to open packs as soon as the scratch directory has something.
+type failing struct {
+	providers.Driver
+	scratch string
+	refused atomic.Int64
+}
+
+// Open implements providers.Driver.
+func (f *failing) Open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	if there, err := os.ReadDir(f.scratch); err != nil || len(there) > 0 && strings.HasPrefix(name, "packs/") {
+		f.refused.Add(1)
+		return nil, &providers.Error{Kind: providers.Denied, Op: "open", Name: name, Err: err}
+	}
+	return f.Driver.Open(ctx, name, off, n)
+}
+
 // TestStoreFails holds that a store which fails while repositories are restored ends the verification, and is not called damage.
 func TestStoreFails(t *testing.T) {
 	r := newRig(t)
 	r.repository("one.git")
 	r.pass(r.git())
-	f := faults.New(r.store)
-	_, err := r.verify(t.Context(), f, verify.Options{Items: true, Scratch: t.TempDir()}, r.recovery)
-	must(t, err)
-	opened := 0
-	for _, line := range f.Transcript() {
-		if strings.Contains(line, "open packs/") {
-			opened++
-		}
+	f := &failing{Driver: r.store, scratch: t.TempDir()}
+	res, err := r.verify(t.Context(), f, verify.Options{Items: true, Scratch: f.scratch}, r.recovery)
+	if err == nil || !strings.Contains(err.Error(), "one.git") || res.Items == 0 || res.Damaged > 0 || res.Repositories.Checked > 0 || f.refused.Load() == 0 {
+		t.Errorf("%v, %+v, %d refused", err, res, f.refused.Load())
 	}
-	f = faults.New(r.store)
-	f.Add(faults.Fault{Op: "open", Prefix: "packs/", At: opened, Action: faults.Before, Err: &providers.Error{Kind: providers.Denied}}) // the last one restores
-	dir := t.TempDir()
-	res, err := r.verify(t.Context(), f, verify.Options{Items: true, Scratch: dir}, r.recovery)
-	if err == nil || !strings.Contains(err.Error(), "one.git") || res.Damaged > 0 || res.Repositories.Checked > 0 {
-		t.Errorf("%v, %+v", err, res)
-	}
-	empty(t, dir)
+	empty(t, f.scratch)
 }
 
 // looking ends a context when it is asked.
