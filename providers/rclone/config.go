@@ -46,7 +46,7 @@ type remote struct {
 	place  string
 }
 
-// resolve finds the remote that spec names.
+// resolve finds the remote that spec names. process.mu is held.
 func resolve(spec string, o Options) (remote, error) {
 	rest, ok := strings.CutPrefix(spec, Scheme+":")
 	if !ok {
@@ -57,8 +57,6 @@ func resolve(spec string, o Options) (remote, error) {
 		// The address itself is not repeated: it may hold a password.
 		return remote{}, errors.New("the vault's address can't be read: want rclone:REMOTE:PATH, or rclone::TYPE,setting=value:PATH")
 	}
-	process.mu.Lock()
-	defer process.mu.Unlock()
 	if err := install(o); err != nil {
 		return remote{}, err
 	}

@@ -78,11 +78,10 @@ var _ providers.Driver = (*Driver)(nil)
 // it: rclone::local:/path, rclone::sftp,host=example.com,user=backup:vault. Open connects as far as the backend does, and checks
 // that a bucket or container exists; a directory may be missing. Close it after use.
 func Open(ctx context.Context, spec string, o Options) (*Driver, error) {
-	r, err := resolve(spec, o)
-	if err != nil {
+	r, f, err := connect(ctx, spec, o)
+	if r.info == nil {
 		return nil, err
 	}
-	f, err := r.info.NewFs(settings(ctx), r.name, r.path, r.config)
 	if err == fs.ErrorIsFile {
 		return nil, fmt.Errorf("open %s: this is a file, and a vault needs a directory: correct the path", r.place)
 	}
@@ -94,6 +93,19 @@ func Open(ctx context.Context, spec string, o Options) (*Driver, error) {
 		return nil, errors.Join(fail("open", r.place, err), d.Close())
 	}
 	return d, nil
+}
+
+// connect finds the remote and makes its fs.Fs, which reads what rclone's configuration says of it: until that is done, no other Open may replace the
+// configuration. The remote has no info where it was not found.
+func connect(ctx context.Context, spec string, o Options) (remote, fs.Fs, error) {
+	process.mu.Lock()
+	defer process.mu.Unlock()
+	r, err := resolve(spec, o)
+	if err != nil {
+		return remote{}, nil, err
+	}
+	f, err := r.info.NewFs(settings(ctx), r.name, r.path, r.config)
+	return r, f, err
 }
 
 // checkBucket fails where the remote is made of buckets and the vault's is not there. rclone would create it on some backends.
