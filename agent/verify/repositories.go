@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -212,16 +213,16 @@ func (s *scratch) look(ctx context.Context, live Looker, set *set) {
 
 // check restores one repository and has it checked by its own program.
 func (s *scratch) check(ctx context.Context, k *vault.Commit, set *set, dir string, older bool) error {
-	w := &watched{parts: s.reader}
+	w := vault.NewWatch(s.reader)
 	problems, err := s.problems(ctx, w, set, dir)
 	if rerr := os.RemoveAll(dir); err == nil {
 		err = rerr
 	}
 	what := fmt.Sprintf("repository %q as of commit %d", set.path, k.Seq)
-	verdict := w.judge(ctx, err)
+	verdict := judge(ctx, err, w.Failure())
 	switch verdict {
 	case failed:
-		return w.cause(ctx, what)
+		return cmp.Or(ctx.Err(), fmt.Errorf("%s: %w", what, w.Failure()))
 	case unchecked, locked:
 		s.note(vault.Notice, what, "not checked: %v", err)
 	case wrong:

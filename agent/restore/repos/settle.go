@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"sync"
 
 	"farshore/agent/record"
 	"farshore/agent/restore/gitrepo"
@@ -25,7 +24,7 @@ type built struct {
 
 // settle restores one repository, or counts why not. An error stops the run.
 func (r *run) settle(ctx context.Context, it *item) error {
-	w := &watched{run: r}
+	w := vault.NewWatch(counted{r})
 	var err error
 	switch {
 	case it.svn != nil && r.dest.URL != "":
@@ -48,10 +47,10 @@ func (r *run) settle(ctx context.Context, it *item) error {
 }
 
 // judge sorts a failure: what is about this repository is counted, and the rest stops the run.
-func (r *run) judge(ctx context.Context, it *item, w *watched, err error) error {
+func (r *run) judge(ctx context.Context, it *item, w *vault.Watch, err error) error {
 	var damage *vault.DamageError
 	var part *gitrepo.PartError
-	failure := w.failed()
+	failure := w.Failure()
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
@@ -72,48 +71,24 @@ func (r *run) judge(ctx context.Context, it *item, w *watched, err error) error 
 	return nil
 }
 
-// watched reads parts of one repository, and remembers what that first failed with, whatever is made of it.
-type watched struct {
-	run *run
+// counted reads parts and counts what passes.
+type counted struct{ run *run }
 
-	mu      sync.Mutex
-	failure error
+// Copy implements vault.PartReader.
+func (c counted) Copy(ctx context.Context, to io.Writer, p *record.Part) error {
+	return c.run.parts.Copy(ctx, &sink{w: to, run: c.run, packed: len(p.Extents)+len(p.Pages) > 0}, p)
 }
 
-// Copy implements gitrepo.Parts and svnrepo.Parts, of which the latter reads several parts at a time.
-func (w *watched) Copy(ctx context.Context, to io.Writer, p *record.Part) error {
-	s := &sink{w: to, run: w.run, packed: len(p.Extents)+len(p.Pages) > 0}
-	err := w.run.parts.Copy(ctx, s, p)
-	if err == nil || s.err != nil || ctx.Err() != nil { // whoever takes the bytes gave up, or wants no more of them
-		return err
-	}
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.failure == nil {
-		w.failure = err
-	}
-	return err
-}
-
-// failed returns what reading failed with, nil when it did not.
-func (w *watched) failed() error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	return w.failure
-}
-
-// sink counts what passes, and keeps the receiver's failure apart from the vault's.
+// sink counts what passes.
 type sink struct {
 	w      io.Writer
 	run    *run
 	packed bool
-	err    error
 }
 
 // Write hands on.
 func (s *sink) Write(p []byte) (int, error) {
 	n, err := s.w.Write(p)
-	s.err = err
 	s.run.progress.Read.Add(int64(n))
 	if s.packed && n > 0 {
 		s.run.opened.Store(true)
@@ -122,7 +97,7 @@ func (s *sink) Write(p []byte) (int, error) {
 }
 
 // folder restores a repository to the directory.
-func (r *run) folder(ctx context.Context, it *item, w *watched) error {
+func (r *run) folder(ctx context.Context, it *item, w *vault.Watch) error {
 	p, err := r.find(it.path)
 	if err != nil {
 		return err
@@ -158,7 +133,7 @@ func (r *run) folder(ctx context.Context, it *item, w *watched) error {
 }
 
 // same reports whether what is at path is the repository.
-func (r *run) same(ctx context.Context, it *item, w *watched, path string) (same bool, why string, err error) {
+func (r *run) same(ctx context.Context, it *item, w *vault.Watch, path string) (same bool, why string, err error) {
 	switch {
 	case !isRepository(path):
 		return false, "", nil
@@ -194,7 +169,7 @@ func (r *run) replace(p place, make func(to string) (*built, error)) (*built, er
 }
 
 // build makes a repository.
-func (r *run) build(ctx context.Context, it *item, w *watched, to string) (*built, error) {
+func (r *run) build(ctx context.Context, it *item, w *vault.Watch, to string) (*built, error) {
 	if it.svn != nil {
 		notes, err := r.o.SVN.Build(ctx, w, it.svn, it.sidecar(), to, r.o.Hooks)
 		b := &built{notPutBack: map[string]int64{}}
@@ -215,7 +190,7 @@ func (r *run) build(ctx context.Context, it *item, w *watched, to string) (*buil
 }
 
 // file restores a repository as a bundle or dump.
-func (r *run) file(ctx context.Context, it *item, w *watched) error {
+func (r *run) file(ctx context.Context, it *item, w *vault.Watch) error {
 	suffix := ".bundle"
 	if it.svn != nil {
 		suffix = ".svndump"
@@ -254,7 +229,7 @@ func (r *run) file(ctx context.Context, it *item, w *watched) error {
 	return nil
 }
 
-func (r *run) writeFile(ctx context.Context, it *item, w *watched, to string) error {
+func (r *run) writeFile(ctx context.Context, it *item, w *vault.Watch, to string) error {
 	return gitrepo.NewFile(to, func(f io.Writer) error {
 		if it.svn != nil {
 			return r.o.SVN.Dump(ctx, w, it.svn, f)
@@ -276,7 +251,7 @@ func beside(it *item) *built {
 }
 
 // push restores a repository to a server.
-func (r *run) push(ctx context.Context, it *item, w *watched) error {
+func (r *run) push(ctx context.Context, it *item, w *vault.Watch) error {
 	if r.o.DryRun {
 		r.restored(it, place{}, "", nil)
 		return nil
