@@ -19,10 +19,11 @@ var rooms = map[string][]string{
 	"agent/bench":                {},
 	"agent/chunk":                {},
 	"agent/pack":                 {},
-	"agent/record":               {},
+	"agent/record":               {"agent/record/jsontext"},
+	"agent/record/jsontext":      {},
 	"agent/config":               {"agent/record", "crypto", "providers/s3/s3client"},
 	"agent/internal/state":       {"agent/record"},
-	"agent/repo":                 {"agent/repo"},
+	"agent/repo":                 {"agent/record/jsontext", "agent/repo"},
 	"agent/repo/gitserver":       {"agent/repo", "providers/servers"}, // for tests only
 	"agent/repo/svntest":         {"agent/repo", "providers/servers"}, // for tests only
 	"agent/source":               {"agent/record", "agent/repo", "agent/source"},

@@ -5,7 +5,7 @@
 //	           programs such that no repository decides what is executed; gittest/, gitserver/ and svntest/ are for tests
 //	chunk/     content-defined cutting of bytes
 //	pack/      the bytes of packs and pages: frames, padding, seek table
-//	record/    the bytes of records, segments, roots, tables, lists, statements and commits
+//	record/    the bytes of records, segments, roots, tables, lists, statements and commits; jsontext/ has what all codecs of JSON lines share
 //	vault/     where codec, key and place meet: create, begin, append, commit, open, read
 //	restore/   items out of a snapshot into a directory or a bucket; gitrepo/ and svnrepo/ make repositories, repos/ those of a snapshot
 //	verify/    what is stored against what it should be; repositories in a scratch place, by their own programs

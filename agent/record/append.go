@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 	"unicode/utf8"
+
+	"farshore/agent/record/jsontext"
 )
 
 // The appenders below write JSON as docs/format.md wants it: members in a fixed order, no white space, empty members left out, only
@@ -44,42 +46,6 @@ func appendHeader(dst []byte, kind string) []byte {
 
 func endLine(dst []byte) []byte { return append(dst, '}', '\n') }
 
-// appendString writes s in quotes. s must be UTF-8.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	from := 0
-	for i := range len(s) {
-		c := s[i]
-		if c >= ' ' && c != '"' && c != '\\' {
-			continue
-		}
-		dst = append(dst, s[from:i]...)
-		dst = appendEscape(dst, c)
-		from = i + 1
-	}
-	dst = append(dst, s[from:]...)
-	return append(dst, '"')
-}
-
-func appendEscape(dst []byte, c byte) []byte {
-	switch c {
-	case '"', '\\':
-		return append(dst, '\\', c)
-	case '\b':
-		return append(dst, '\\', 'b')
-	case '\f':
-		return append(dst, '\\', 'f')
-	case '\n':
-		return append(dst, '\\', 'n')
-	case '\r':
-		return append(dst, '\\', 'r')
-	case '\t':
-		return append(dst, '\\', 't')
-	}
-	dst = append(dst, `\u00`...)
-	return hex.AppendEncode(dst, []byte{c})
-}
-
 // needsMark reports whether a string of a record is written in base64.
 func needsMark(s string) bool {
 	return !utf8.ValidString(s) || strings.HasPrefix(s, base64Mark)
@@ -88,7 +54,7 @@ func needsMark(s string) bool {
 // appendText writes a string of a record in quotes, in base64 where it must.
 func appendText(dst []byte, s string) []byte {
 	if !needsMark(s) {
-		return appendString(dst, s)
+		return jsontext.AppendString(dst, s)
 	}
 	dst = append(dst, '"')
 	dst = append(dst, base64Mark...)
@@ -99,7 +65,7 @@ func appendText(dst []byte, s string) []byte {
 // appendPath writes a path under key, or under key64 where it is not UTF-8.
 func appendPath(dst []byte, key, path string) []byte {
 	if utf8.ValidString(path) {
-		return appendString(appendKey(dst, key), path)
+		return jsontext.AppendString(appendKey(dst, key), path)
 	}
 	dst = append(appendKey(dst, key+"64"), '"')
 	dst = paddedBase64.AppendEncode(dst, []byte(path))
@@ -118,7 +84,7 @@ func appendStringMember(dst []byte, key, s string) []byte {
 	if s == "" {
 		return dst
 	}
-	return appendString(appendKey(dst, key), s)
+	return jsontext.AppendString(appendKey(dst, key), s)
 }
 
 func appendTextMember(dst []byte, key, s string) []byte {
@@ -184,7 +150,7 @@ func appendStrings(dst []byte, key string, list []string) []byte {
 	}
 	dst = append(appendKey(dst, key), '[')
 	for _, s := range list {
-		dst = appendString(appendSep(dst), s)
+		dst = jsontext.AppendString(appendSep(dst), s)
 	}
 	return append(dst, ']')
 }

@@ -7,7 +7,8 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
-	"unicode/utf8"
+
+	"farshore/agent/record/jsontext"
 )
 
 // jsonReader reads one JSON value member by member. It is stricter than encoding/json: names are matched exactly, a name given
@@ -18,53 +19,12 @@ type jsonReader struct {
 
 // readJSON checks that data is one JSON value and nothing else, and hands it to read.
 func readJSON(data []byte, read func(*jsonReader) error) error {
-	if !utf8.Valid(data) {
-		return errors.New("not UTF-8")
-	}
-	if !json.Valid(data) {
-		var raw json.RawMessage
-		return fmt.Errorf("not JSON: %w", json.Unmarshal(data, &raw))
-	}
-	if hasLoneSurrogate(data) {
-		return errors.New(`half of a surrogate pair (\ud800 to \udfff) stands alone`)
+	if err := jsontext.Check(data); err != nil {
+		return err
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
 	dec.UseNumber()
 	return read(&jsonReader{dec})
-}
-
-// hasLoneSurrogate looks for escapes that encoding/json would silently replace. data is valid JSON.
-func hasLoneSurrogate(data []byte) bool {
-	for {
-		i := bytes.IndexByte(data, '\\')
-		if i < 0 {
-			return false
-		}
-		unit, n := escapedUnit(data[i:])
-		data = data[i+n:]
-		switch {
-		case unit >= 0xdc00 && unit < 0xe000:
-			return true
-		case unit >= 0xd800 && unit < 0xdc00:
-			low, n := escapedUnit(data)
-			if low < 0xdc00 || low >= 0xe000 {
-				return true
-			}
-			data = data[n:]
-		}
-	}
-}
-
-// escapedUnit reads the \uXXXX that b begins with, and its length; of any other escape it only says that it is two bytes long.
-func escapedUnit(b []byte) (unit uint64, n int) {
-	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
-		return 0, min(2, len(b))
-	}
-	unit, err := strconv.ParseUint(string(b[2:6]), 16, 16)
-	if err != nil {
-		return 0, 2
-	}
-	return unit, 6
 }
 
 // located is an error with the place in the JSON where it was met: "packs[3].size".

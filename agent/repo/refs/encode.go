@@ -2,10 +2,11 @@ package refs
 
 import (
 	"encoding/base64"
-	"encoding/hex"
 	"io"
 	"slices"
 	"unicode/utf8"
+
+	"farshore/agent/record/jsontext"
 )
 
 // Encode returns the manifest as lines of JSON, a header first. Equal manifests have equal bytes. What Check refuses is written as it is, and Decode will
@@ -82,7 +83,7 @@ func appendMember(dst []byte, name, value string) []byte {
 	if value == "" {
 		return dst
 	}
-	return appendString(append(appendName(dst, name), '"', ':'), value)
+	return jsontext.AppendString(append(appendName(dst, name), '"', ':'), value)
 }
 
 // appendName begins a member; whether a comma is due shows in the last byte.
@@ -92,35 +93,4 @@ func appendName(dst []byte, name string) []byte {
 		dst = append(dst, ',')
 	}
 	return append(append(dst, '"'), name...)
-}
-
-// appendString writes s in quotes and escapes only what must be.
-func appendString(dst []byte, s string) []byte {
-	dst = append(dst, '"')
-	from := 0
-	for i := range len(s) {
-		if c := s[i]; c < ' ' || c == '"' || c == '\\' {
-			dst = appendEscape(append(dst, s[from:i]...), c)
-			from = i + 1
-		}
-	}
-	return append(append(dst, s[from:]...), '"')
-}
-
-func appendEscape(dst []byte, c byte) []byte {
-	switch c {
-	case '"', '\\':
-		return append(dst, '\\', c)
-	case '\b':
-		return append(dst, '\\', 'b')
-	case '\f':
-		return append(dst, '\\', 'f')
-	case '\n':
-		return append(dst, '\\', 'n')
-	case '\r':
-		return append(dst, '\\', 'r')
-	case '\t':
-		return append(dst, '\\', 't')
-	}
-	return hex.AppendEncode(append(dst, `\u00`...), []byte{c})
 }

@@ -6,9 +6,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"strconv"
 	"strings"
 	"unicode/utf8"
+
+	"farshore/agent/record/jsontext"
 )
 
 // What a line has.
@@ -163,7 +164,7 @@ func plainString(s string) (string, int) {
 func slowLine(text string) (line, error) {
 	var l line
 	data := []byte(text)
-	if err := checkJSON(data); err != nil {
+	if err := jsontext.Check(data); err != nil {
 		return l, err
 	}
 	dec := json.NewDecoder(bytes.NewReader(data))
@@ -209,49 +210,4 @@ func (l *line) setJSON(name string, value json.RawMessage) (bool, error) {
 		return true, fmt.Errorf("member %s is not a string", name)
 	}
 	return false, nil
-}
-
-// checkJSON refuses what encoding/json would take or silently replace.
-func checkJSON(data []byte) error {
-	switch {
-	case !utf8.Valid(data):
-		return errors.New("is not UTF-8")
-	case !json.Valid(data):
-		return errors.New("is not JSON")
-	case hasLoneSurrogate(data):
-		return errors.New(`half of a surrogate pair (\ud800 to \udfff) stands alone`)
-	}
-	return nil
-}
-
-// hasLoneSurrogate looks through the escapes of valid JSON.
-func hasLoneSurrogate(data []byte) bool {
-	for {
-		i := bytes.IndexByte(data, '\\')
-		if i < 0 {
-			return false
-		}
-		unit, n := escapedUnit(data[i:])
-		data = data[i+n:]
-		if unit < 0xd800 || unit > 0xdfff {
-			continue
-		}
-		low, n := escapedUnit(data)
-		if unit >= 0xdc00 || low < 0xdc00 || low > 0xdfff {
-			return true
-		}
-		data = data[n:]
-	}
-}
-
-// escapedUnit reads the \uXXXX that b begins with, and its length; of any other escape it only says that it is two bytes long.
-func escapedUnit(b []byte) (unit uint64, n int) {
-	if len(b) < 6 || b[0] != '\\' || b[1] != 'u' {
-		return 0, min(2, len(b))
-	}
-	unit, err := strconv.ParseUint(string(b[2:6]), 16, 16)
-	if err != nil {
-		return 0, 2
-	}
-	return unit, 6
 }
