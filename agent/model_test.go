@@ -31,6 +31,20 @@ func TestModel(t *testing.T) {
 	if long() {
 		runs, steps = 1500, 25
 	}
+	histories(t, runs, steps, func(t *testing.T, seed uint64) history {
+		m := newModel(t, seed)
+		return history{m.step, m.finish, &m.log}
+	})
+}
+
+// history is one random history: what a step does, what is compared at the end, and what was done.
+type history struct {
+	step, finish func()
+	log          *[]string
+}
+
+// histories runs as many histories of so many steps, or the one that FARSHORE_TEST_SEED names, and says of one that failed how to repeat it.
+func histories(t *testing.T, runs, steps int, begin func(t *testing.T, seed uint64) history) {
 	first := rand.Uint64()
 	if s := os.Getenv("FARSHORE_TEST_SEED"); s != "" {
 		n, err := strconv.ParseUint(s, 10, 64)
@@ -41,17 +55,18 @@ func TestModel(t *testing.T) {
 		seed := first + uint64(i)
 		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 			t.Parallel()
-			m := newModel(t, seed)
-			for range steps {
-				m.step()
+			h := begin(t, seed)
+			defer func() {
 				if t.Failed() {
-					t.Fatalf("repeat with FARSHORE_TEST_SEED=%d; what was done:\n%v", seed, m.log)
+					t.Logf("repeat with FARSHORE_TEST_SEED=%d; what was done:\n%v", seed, *h.log)
+				}
+			}()
+			for range steps {
+				if h.step(); t.Failed() {
+					return
 				}
 			}
-			m.finish()
-			if t.Failed() {
-				t.Fatalf("repeat with FARSHORE_TEST_SEED=%d; what was done:\n%v", seed, m.log)
-			}
+			h.finish()
 		})
 	}
 }

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -38,32 +37,14 @@ func TestRepositories(t *testing.T) {
 	if long() {
 		runs, passes = 400, 30
 	}
-	first := rand.Uint64()
-	if s := os.Getenv("FARSHORE_TEST_SEED"); s != "" {
-		n, err := strconv.ParseUint(s, 10, 64)
-		must(t, err)
-		first, runs = n, 1
-	}
-	for i := range runs {
-		seed := first + uint64(i)
-		t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
-			t.Parallel()
-			m := newRepoModel(t, seed)
-			for range passes {
-				m.live()
-				m.pass()
-				if t.Failed() {
-					break
-				}
-			}
-			if !t.Failed() {
-				m.finish()
-			}
-			if t.Failed() {
-				t.Fatalf("repeat with FARSHORE_TEST_SEED=%d; what was done:\n%v", seed, m.log)
-			}
-		})
-	}
+	histories(t, runs, passes, func(t *testing.T, seed uint64) history {
+		m := newRepoModel(t, seed)
+		step := func() {
+			m.live()
+			m.pass()
+		}
+		return history{step, m.finish, &m.log}
+	})
 }
 
 // memDir is a folder in memory where there is such a file system: repositories are flushed to the disk at each step.

@@ -4,7 +4,10 @@ package gittest
 
 import (
 	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
+	"math/big"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -234,4 +237,20 @@ func sortedKeys(m map[string]string) []string {
 	}
 	slices.Sort(keys)
 	return keys
+}
+
+// SumIDs is the number that docs/format.md calls ids, computed in the plainest way: the sum of the hashes of object ids.
+func SumIDs(tb testing.TB, ids []string) string {
+	tb.Helper()
+	sum := new(big.Int)
+	for _, oid := range ids {
+		raw, err := hex.DecodeString(oid)
+		if err != nil {
+			tb.Fatal(err)
+		}
+		h := sha256.Sum256(raw)
+		sum.Add(sum, new(big.Int).SetBytes(h[:]))
+	}
+	sum.Mod(sum, new(big.Int).Lsh(big.NewInt(1), 256))
+	return fmt.Sprintf("%064x", sum)
 }

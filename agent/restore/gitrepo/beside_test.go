@@ -271,7 +271,7 @@ func TestBaseline(t *testing.T) {
 	c.must(err)
 	partial.with(m)
 	p := &partial.rec.Parts[partial.packs()[0]]
-	stored, err := partial.mem.Part(t.Context(), record.Part{Kind: record.PartPack, Attrs: record.Attrs{"objects": itoa(len(ids)), "trailer": trailerOf(pack), "ids": sumOf(t, ids)}}, -1, bytes.NewReader(pack))
+	stored, err := partial.mem.Part(t.Context(), record.Part{Kind: record.PartPack, Attrs: record.Attrs{"objects": itoa(len(ids)), "trailer": trailerOf(pack), "ids": gittest.SumIDs(t, ids)}}, -1, bytes.NewReader(pack))
 	c.must(err)
 	*p = stored
 	dir := filepath.Join(t.TempDir(), "app.git")

@@ -3,14 +3,10 @@ package gitrepo_test
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"encoding/binary"
-	"encoding/hex"
-	"fmt"
 	"io"
 	"io/fs"
 	"maps"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -144,7 +140,7 @@ func (c *capture) pack(wants []string) *record.Part {
 		"objects": strconv.Itoa(int(n)), "trailer": facts.Trailer, "source-size": strconv.Itoa(len(b)),
 	}}
 	if len(ids) == int(n) { // git may leave out what a list of it has, where that is in a tree that the other side has
-		p.Attrs["ids"] = sumOf(c.t, ids)
+		p.Attrs["ids"] = gittest.SumIDs(c.t, ids)
 	}
 	if !first {
 		p.Attrs["thin"] = "yes"
@@ -165,21 +161,6 @@ func (c *capture) packs() []int {
 		}
 	}
 	return out
-}
-
-// sumOf adds up the hashes of ids with arithmetic of its own.
-func sumOf(t testing.TB, ids []string) string {
-	sum := new(big.Int)
-	for _, id := range ids {
-		raw, err := hex.DecodeString(id)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := sha256.Sum256(raw)
-		sum.Add(sum, new(big.Int).SetBytes(h[:]))
-	}
-	sum.Mod(sum, new(big.Int).Lsh(big.NewInt(1), 256))
-	return fmt.Sprintf("%064x", sum)
 }
 
 func (c *capture) set() gitrepo.Set { return gitrepo.Set{Git: c.rec} }

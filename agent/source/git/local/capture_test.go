@@ -2,13 +2,10 @@ package local
 
 import (
 	"bytes"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io"
 	"maps"
-	"math/big"
 	"os"
 	"path/filepath"
 	"slices"
@@ -150,25 +147,9 @@ func TestIDs(t *testing.T) {
 	}
 	count, ids := p.(interface{ IDs() (int64, string) }).IDs()
 	all := r.Objects()
-	if want := plainSum(t, all); int(count) != len(all) || ids != want {
+	if want := gittest.SumIDs(t, all); int(count) != len(all) || ids != want {
 		t.Errorf("%d objects with the sum %s, want %d with %s", count, ids, len(all), want)
 	}
-}
-
-// plainSum is the sum of ids in the plainest way.
-func plainSum(t *testing.T, ids []string) string {
-	t.Helper()
-	sum := new(big.Int)
-	for _, oid := range ids {
-		raw, err := hex.DecodeString(oid)
-		if err != nil {
-			t.Fatal(err)
-		}
-		h := sha256.Sum256(raw)
-		sum.Add(sum, new(big.Int).SetBytes(h[:]))
-	}
-	sum.Mod(sum, new(big.Int).Lsh(big.NewInt(1), 256))
-	return fmt.Sprintf("%064x", sum)
 }
 
 // TestHistory follows a repository through many random changes, each capture on top of the one before.
