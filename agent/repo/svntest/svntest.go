@@ -183,12 +183,6 @@ func (r *Repo) Pack() {
 	Run(r.TB, nil, svncmd.Admin, "pack", "--quiet", r.Dir)
 }
 
-// Dump returns a whole dump of the repository, without deltas.
-func (r *Repo) Dump() string {
-	r.TB.Helper()
-	return Dump(r.TB, r.Dir)
-}
-
 // Dump returns a whole dump of the repository in dir, without deltas.
 func Dump(tb testing.TB, dir string) string {
 	tb.Helper()

@@ -35,5 +35,5 @@ func (subversion) Same(ctx context.Context, parts gitrepo.Parts, svn *record.Rec
 
 // Dump implements SVN.
 func (subversion) Dump(ctx context.Context, parts gitrepo.Parts, svn *record.Record, w io.Writer) error {
-	return svnrepo.Dump(ctx, parts, svnrepo.Set{SVN: svn}, w, "")
+	return svnrepo.Dump(ctx, parts, svnrepo.Set{SVN: svn}, w)
 }

@@ -12,9 +12,8 @@ import (
 )
 
 // Dump writes the repository as one dump of version 3, with the properties of revisions as they were at the capture. An empty repository takes it by "svnadmin
-// load --bypass-prop-validation". Nothing is written to scratch: the parts are read as the dump goes on.
-func Dump(ctx context.Context, parts Parts, set Set, w io.Writer, scratch string) error {
-	_ = scratch // other forms of repository need one
+// load --bypass-prop-validation". Nothing is written to disk: the parts are read as the dump goes on.
+func Dump(ctx context.Context, parts Parts, set Set, w io.Writer) error {
 	edited := newRevprops(ctx, parts, set.SVN)
 	defer edited.close()
 	j := &svndump.Joiner{W: w, UUID: set.SVN.Attrs[attrUUID], Props: edited.at}

@@ -360,7 +360,7 @@ func TestDump(t *testing.T) {
 	}
 	r.pass()
 	var buf bytes.Buffer
-	if err := svnrepo.Dump(t.Context(), r.mem, r.set(), &buf, ""); err != nil {
+	if err := svnrepo.Dump(t.Context(), r.mem, r.set(), &buf); err != nil {
 		t.Fatal(err)
 	}
 	dir := filepath.Join(t.TempDir(), "new")

@@ -174,7 +174,7 @@ func (b *build) load(ctx context.Context) error {
 	pr, pw := io.Pipe()
 	joined := make(chan error, 1)
 	go func() {
-		err := Dump(ctx, b.parts, b.set, pw, b.scratch)
+		err := Dump(ctx, b.parts, b.set, pw)
 		_ = pw.CloseWithError(err) // never fails
 		joined <- err
 	}()

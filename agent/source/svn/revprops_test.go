@@ -83,7 +83,7 @@ func (m *made) verify(t *testing.T, mem *sourcetest.Memory, rec *record.Record) 
 	go func() {
 		defer close(done)
 		w := bufio.NewWriter(pw)
-		_ = pw.CloseWithError(errors.Join(svnrepo.Dump(t.Context(), mem, svnrepo.Set{SVN: rec}, w, ""), w.Flush())) // never fails
+		_ = pw.CloseWithError(errors.Join(svnrepo.Dump(t.Context(), mem, svnrepo.Set{SVN: rec}, w), w.Flush())) // never fails
 	}()
 	defer func() {
 		_ = pr.Close() // never fails
