@@ -9,6 +9,7 @@ import (
 
 	"farshore/agent/repo/gittest"
 	"farshore/agent/restore/gitrepo"
+	"farshore/agent/restore/internal/workplace"
 )
 
 // bundled makes a bundle and holds that git verifies it, and fetches all refs of the repository from it.
@@ -16,7 +17,7 @@ func (c *capture) bundled(want *gittest.Repo) {
 	c.t.Helper()
 	dir := c.t.TempDir()
 	file := filepath.Join(dir, "app.bundle")
-	c.must(gitrepo.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(c.t.Context(), c.mem, c.set(), w, dir) }))
+	c.must(workplace.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(c.t.Context(), c.mem, c.set(), w, dir) }))
 	if entries, _ := os.ReadDir(dir); len(entries) != 1 {
 		c.t.Fatalf("%d entries were left in the scratch folder", len(entries))
 	}
@@ -55,7 +56,7 @@ func TestBundleClone(t *testing.T) {
 		c.take()
 		dir := t.TempDir()
 		file, clone := filepath.Join(dir, "app.bundle"), filepath.Join(dir, "clone")
-		c.must(gitrepo.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(t.Context(), c.mem, c.set(), w, "") }))
+		c.must(workplace.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(t.Context(), c.mem, c.set(), w, "") }))
 		src.Run("clone", "--quiet", file, clone)
 		if text := read(t, clone, "a"); text != "2" {
 			t.Errorf("the file has %q", text)
@@ -70,7 +71,7 @@ func TestBundleClone(t *testing.T) {
 func TestSameBundle(t *testing.T) {
 	c := three(t)
 	file := filepath.Join(t.TempDir(), "b")
-	c.must(gitrepo.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(t.Context(), c.mem, c.set(), w, "") }))
+	c.must(workplace.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(t.Context(), c.mem, c.set(), w, "") }))
 	whole := []byte(read(t, file))
 	flipped := slices.Clone(whole)
 	flipped[len(flipped)-100] ^= 1

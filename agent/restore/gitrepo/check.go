@@ -17,6 +17,7 @@ import (
 	"farshore/agent/record"
 	"farshore/agent/repo/gitcmd"
 	"farshore/agent/repo/refs"
+	"farshore/agent/restore/internal/workplace"
 )
 
 // Check holds the repository in dir, as Build made it, against its records: refs and HEAD, the objects of each pack, git fsck, and the large files. It returns
@@ -76,7 +77,7 @@ func (c *checker) run(ctx context.Context) error {
 // borrowed looks for files that let git find objects elsewhere, or do without them.
 func (c *checker) borrowed(context.Context) error {
 	for _, name := range []string{"objects/info/alternates", "objects/info/http-alternates", "info/grafts", "shallow"} {
-		there, err := exists(filepath.Join(c.dir, name))
+		there, err := workplace.Exists(filepath.Join(c.dir, name))
 		if err != nil && !errors.Is(err, fs.ErrNotExist) {
 			return err
 		}

@@ -15,6 +15,7 @@ import (
 	"farshore/agent/repo/gitpack"
 	"farshore/agent/repo/gittest"
 	"farshore/agent/restore/gitrepo"
+	"farshore/agent/restore/internal/workplace"
 )
 
 // TestAsGitMade holds that packs which were stored as git gave them are restored byte for byte.
@@ -84,7 +85,7 @@ func TestKept(t *testing.T) {
 	first.take()
 	file := filepath.Join(t.TempDir(), "x.bundle")
 	parts := countless{first.mem, first.rec.Parts[first.packs()[0]].SHA256, new(sync.Once)}
-	c.must(gitrepo.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(t.Context(), parts, first.set(), w, "") }))
+	c.must(workplace.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(t.Context(), parts, first.set(), w, "") }))
 	if same, err := gitrepo.SameBundle(t.Context(), first.mem, first.set(), file); err != nil || !same {
 		t.Errorf("the bundle is not whole: %v", err)
 	}

@@ -11,7 +11,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"strings"
@@ -20,6 +19,7 @@ import (
 	"farshore/agent/record"
 	"farshore/agent/repo/gitcmd"
 	"farshore/agent/repo/refs"
+	"farshore/agent/restore/internal/workplace"
 	"farshore/agent/vault"
 )
 
@@ -79,28 +79,28 @@ func (e *PartError) Error() string {
 func (e *PartError) Unwrap() error { return e.Err }
 
 // ErrExists says that something has the name that the repository was to get.
-var ErrExists = errors.New("something has the name already")
+var ErrExists = workplace.ErrExists
 
 // Build makes the repository of the set in dir, which must not exist; folders above it are made. On failure nothing is left there. An error is a *PartError when
 // a part is missing or does not fit the others, ErrExists (wrapped), the context's error, or a failure of the file system or the git program. What
 // an interrupted Build of the same dir left is removed.
 func Build(ctx context.Context, parts Parts, set Set, dir string, o Options) (*Report, error) {
-	w, err := openWorkplace(dir)
+	w, err := workplace.Open(dir)
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{parts: parts, set: set, dir: w.path, o: o}
+	b := &builder{parts: parts, set: set, dir: w.Path, o: o}
 	err = b.build(ctx)
 	if err == nil {
-		err = syncTree(w.path)
+		err = workplace.SyncTree(w.Path)
 	}
 	if err == nil {
 		err = ctx.Err()
 	}
 	if err == nil {
-		err = w.publish()
+		err = w.Publish()
 	}
-	if err = errors.Join(err, w.close()); err != nil {
+	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
 	b.report.Problems = b.problems.list()
@@ -270,12 +270,4 @@ func settings(add ...[2]string) []string {
 		env = append(env, fmt.Sprintf("GIT_CONFIG_KEY_%d=%s", n+i, s[0]), fmt.Sprintf("GIT_CONFIG_VALUE_%d=%s", n+i, s[1]))
 	}
 	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", n+len(add)))
-}
-
-func exists(path string) (bool, error) {
-	_, err := os.Lstat(path)
-	if errors.Is(err, fs.ErrNotExist) {
-		return false, nil
-	}
-	return err == nil, err
 }

@@ -15,6 +15,7 @@ import (
 	"farshore/agent/repo/gittest"
 	"farshore/agent/repo/refs"
 	"farshore/agent/restore/gitrepo"
+	"farshore/agent/restore/internal/workplace"
 )
 
 // TestHistories restores repositories as of each of several captures, and compares refs, HEAD and objects with the source.
@@ -262,10 +263,10 @@ func TestInterrupted(t *testing.T) {
 	}
 	empty(t, dir)
 
-	left := filepath.Join(dir, ".app.git"+gitrepo.PartialMark+"123")
+	left := filepath.Join(dir, ".app.git"+workplace.Mark+"123")
 	c.must(os.MkdirAll(filepath.Join(left, "objects", "pack"), 0o755))
 	c.must(os.WriteFile(filepath.Join(left, "objects", "pack", "x"), nil, 0o400))
-	other := filepath.Join(dir, ".other.git"+gitrepo.PartialMark+"123")
+	other := filepath.Join(dir, ".other.git"+workplace.Mark+"123")
 	c.must(os.MkdirAll(other, 0o755))
 	_, err = gitrepo.Build(t.Context(), c.mem, c.set(), path, gitrepo.Options{})
 	c.must(err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"farshore/agent/record"
+	"farshore/agent/restore/internal/workplace"
 )
 
 // maxPointer is what git-lfs reads of a file to see whether it is a pointer: a longer one is none (its docs/spec.md).
@@ -101,7 +102,7 @@ func (p *pointerCheck) pointer(oid string) error {
 		return nil
 	}
 	p.seen[oid] = true
-	there, err := exists(lfsPath(p.c.dir, oid))
+	there, err := workplace.Exists(lfsPath(p.c.dir, oid))
 	if err != nil || there || p.said(oid) {
 		return err
 	}

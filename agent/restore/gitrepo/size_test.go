@@ -10,6 +10,7 @@ import (
 
 	"farshore/agent/repo/gittest"
 	"farshore/agent/restore/gitrepo"
+	"farshore/agent/restore/internal/workplace"
 )
 
 // sizeOf is the number of bytes of all files below a folder.
@@ -62,6 +63,6 @@ func TestSize(t *testing.T) {
 	near("pushed", sizeOf(t, filepath.Join(strings.TrimPrefix(address, "file://"), "objects")), git)
 
 	file := filepath.Join(dir, "app.bundle")
-	c.must(gitrepo.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(t.Context(), c.mem, c.set(), w, dir) }))
+	c.must(workplace.NewFile(file, func(w io.Writer) error { return gitrepo.Bundle(t.Context(), c.mem, c.set(), w, dir) }))
 	near("bundle", int64(len(read(t, file))), int64(len(read(t, packFiles(t, cloned, "pack")[0]))))
 }

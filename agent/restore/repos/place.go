@@ -9,7 +9,7 @@ import (
 	"strings"
 
 	"farshore/agent/restore/dir"
-	"farshore/agent/restore/gitrepo"
+	"farshore/agent/restore/internal/workplace"
 )
 
 // place is where a repository or file lies at the target.
@@ -53,7 +53,7 @@ type blockedError struct{ error }
 // reserved says that a path is one that work in progress has; empty when it is not.
 func reserved(path string) string {
 	for part := range strings.SplitSeq(path, "/") {
-		if strings.HasPrefix(part, ".") && (strings.Contains(part, gitrepo.PartialMark) || strings.HasSuffix(part, newMark)) {
+		if strings.HasPrefix(part, ".") && (strings.Contains(part, workplace.Mark) || strings.HasSuffix(part, newMark)) {
 			return "the name is one that farshore keeps for itself"
 		}
 	}

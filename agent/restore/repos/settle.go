@@ -12,6 +12,7 @@ import (
 
 	"farshore/agent/record"
 	"farshore/agent/restore/gitrepo"
+	"farshore/agent/restore/internal/workplace"
 	"farshore/agent/vault"
 )
 
@@ -230,7 +231,7 @@ func (r *run) file(ctx context.Context, it *item, w *vault.Watch) error {
 }
 
 func (r *run) writeFile(ctx context.Context, it *item, w *vault.Watch, to string) error {
-	return gitrepo.NewFile(to, func(f io.Writer) error {
+	return workplace.NewFile(to, func(f io.Writer) error {
 		if it.svn != nil {
 			return r.o.SVN.Dump(ctx, w, it.svn, f)
 		}

@@ -10,12 +10,12 @@ import (
 	"os"
 	"path/filepath"
 	"strconv"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"farshore/agent/record"
 	"farshore/agent/repo/svncmd"
+	"farshore/agent/restore/internal/workplace"
 )
 
 // Parts gives the bytes of parts back. It is used by several goroutines at a time.
@@ -60,36 +60,26 @@ const (
 	attrTo       = "to"
 )
 
-// Build makes the repository in dir, which must not exist and whose parent must. It is made beside dir and renamed when it is whole: on failure nothing is left.
-// What killed processes left there is removed when nothing was made in it for a day.
+// Build makes the repository in dir, which must not exist; folders above it are made. It is made beside dir and renamed when it is whole: on failure nothing is left.
+// What an interrupted Build of the same dir left is removed.
 func Build(ctx context.Context, parts Parts, set Set, dir string, o Options) (*Report, error) {
-	dir, err := filepath.Abs(dir)
-	if err != nil {
-		return nil, err
-	}
-	if _, err := os.Lstat(dir); !errors.Is(err, os.ErrNotExist) {
+	w, err := workplace.Open(dir)
+	if errors.Is(err, workplace.ErrExists) {
 		return nil, fmt.Errorf("%s exists already: a repository is restored to a new folder", dir)
 	}
-	left := sweep(filepath.Dir(dir), time.Now())
-	tmp, err := newScratch(filepath.Dir(dir))
 	if err != nil {
 		return nil, err
 	}
-	b := &build{parts: parts, set: set, dir: filepath.Join(tmp.path, "repository"), o: o, scratch: tmp.path, report: &Report{}}
-	if left != nil {
-		b.note("what an interrupted restore left can't be removed: %v", left)
+	const inner = "repository"
+	b := &build{parts: parts, set: set, dir: filepath.Join(w.Path, inner), o: o, scratch: w.Path, report: &Report{}}
+	if w.Left != nil {
+		b.note("what an interrupted restore left can't be removed: %v", w.Left)
 	}
 	err = b.run(ctx)
 	if err == nil {
-		err = os.Rename(b.dir, dir)
+		err = w.PublishInner(inner)
 	}
-	if err == nil {
-		err = flush(filepath.Dir(dir))
-	}
-	if rerr := tmp.close(); err == nil {
-		err = rerr
-	}
-	if err != nil {
+	if err = errors.Join(err, w.Close()); err != nil {
 		return nil, err
 	}
 	return b.report, nil
