@@ -136,7 +136,7 @@ func explained(args []string, err error) error {
 	var missing *exec.Error
 	switch {
 	case errors.As(err, &failed):
-		return &Error{Args: args, Stderr: failed.Stderr, Err: failed.Err}
+		return &Error{Args: args, Stderr: failed.Stderr, Err: failed}
 	case errors.As(err, &input):
 		return fmt.Errorf("input of git %s: %w", args[0], input.Err)
 	case errors.As(err, &missing):

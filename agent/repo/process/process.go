@@ -5,7 +5,6 @@ package process
 import (
 	"context"
 	"errors"
-	"fmt"
 	"io"
 	"os/exec"
 	"sync/atomic"
@@ -229,7 +228,7 @@ func (s *Stream) failure(err error) error {
 	case errors.As(err, &missing):
 		return missing
 	case s.stalled.Load():
-		err = fmt.Errorf("it was ended, since nothing moved for %s", s.idle)
+		err = &StallError{s.idle}
 	}
 	return &Failure{Stderr: s.said.String(), Err: err}
 }

@@ -138,7 +138,7 @@ func explained(program string, args []string, err error) error {
 	var missing *exec.Error
 	switch {
 	case errors.As(err, &failed):
-		return &Error{Program: program, Command: command, Stderr: failed.Stderr, Err: failed.Err}
+		return &Error{Program: program, Command: command, Stderr: failed.Stderr, Err: failed}
 	case errors.As(err, &input):
 		return fmt.Errorf("input of %s %s: %w", program, command, input.Err)
 	case errors.As(err, &missing):
