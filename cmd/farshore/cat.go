@@ -29,7 +29,7 @@ func catCommand(e *env) *cobra.Command {
 		Long: `Write the content of one item of a snapshot to stdout, or to a new file with --output. The content is compared with its
 SHA-256 at the end: when the exit code is not 0, what was written must not be used. The recovery identity is needed.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 4 damage or tampering.`,
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 there is no such snapshot, 4 damage or tampering.`,
 		Example: "  farshore cat shop images/a.png --vault gs://offsite/vault --identity recovery.key > a.png",
 		Args:    arguments(2, 2, "SOURCE[@WHEN] and ITEM"),
 	}

@@ -18,7 +18,7 @@ func demoCommand(e *env) *cobra.Command {
 	var o demoOptions
 	cmd := &cobra.Command{
 		Use:   "demo",
-		Short: "Show everything on this machine, with nothing but this program",
+		Short: "Show everything on this machine",
 		Long: `Play the whole story on this machine in under a minute: an embedded S3 server is the primary cloud, a directory the second.
 A bucket, a git and a Subversion repository are replicated, changed and replicated again; an intruder deletes everything at the
 primary; the vault restores it, and every byte, header, ref and revision is compared. Without the programs git or svnadmin

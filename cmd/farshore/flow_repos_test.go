@@ -280,7 +280,7 @@ func TestVanishedRepository(t *testing.T) {
 	if err := os.Rename("git/lib.git", "lib-away"); err != nil {
 		t.Fatal(err)
 	}
-	r.run("replicate").ends(exitIncomplete).says("1 repository listed, 0 new, 0 changed", "1 repository no longer there, what was captured before is kept: vanished", "lib.git: vanished").
+	r.run("replicate").ends(exitIncomplete).says("1 repository listed, 0 new, 0 changed", "1 repository not there, what was captured before is kept: vanished", "lib.git: vanished").
 		warns("1 repository could not be captured", "--accept vanished")
 	r.ok("ls", "code").says("lib.git  [git 1 ref, 1 file beside it]  (unreadable: vanished: ", "2 repositories, ")
 	r.run("cat", "code", "lib.git", "--identity", "kit/recovery.key").ends(exitUsage).warns("is a repository (git)")

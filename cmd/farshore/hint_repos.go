@@ -27,7 +27,7 @@ var serverHints = []struct {
 
 // credentialHint says where the credentials of servers of repositories come from.
 const credentialHint = "the server does not take the credential: --username and --password-file (in the configuration username and password_file) name one for http and svn, " +
-	"whose file is read anew for each connection; ssh has its own keys. It needs to read the repositories, and nothing more"
+	"whose file is read anew for each connection; ssh has its own keys. To capture it needs to read the repositories and nothing more, to restore to a server it needs to push"
 
 // repositoryHint says what to do about an error of a source or a destination of repositories, "" where the error says it all.
 func repositoryHint(err error) string {
@@ -35,7 +35,7 @@ func repositoryHint(err error) string {
 	denied := errors.As(err, &bad) && bad.Reason == record.ReasonDenied
 	switch text := err.Error(); {
 	case errors.Is(err, svncmd.ErrMissing) && strings.Contains(text, "svn"):
-		return "install Subversion (on Debian and Ubuntu: apt install subversion): svn, svnadmin and svnrdump must be on the PATH"
+		return "install Subversion (on Debian and Ubuntu: apt install subversion): svn, svnadmin, svnlook and svnrdump must be on the PATH"
 	case errors.Is(err, exec.ErrNotFound):
 		return programHint(text)
 	case serverHint(text) != "":

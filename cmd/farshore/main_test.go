@@ -131,6 +131,8 @@ func TestUsageErrors(t *testing.T) {
 		{"frobnicate", `no command "frobnicate"`, "the commands are cat, demo, init"},
 		{"source", "farshore source needs a command", "farshore source --help"},
 		{"source ad", `no command "ad"`, "`farshore source add` is meant"},
+		{"help frobnicate", `no command "frobnicate"`, "the commands are cat, demo, init"},
+		{"help source ad", `no command "ad"`, "`farshore source add` is meant"},
 		{"replicate --dryrun", "unknown flag: --dryrun", "--dry-run is meant"},
 		{"snapshots --confg x", "unknown flag: --confg", "--config is meant"},
 		{"verify --frobnicate", "unknown flag", "farshore verify --help"},

@@ -182,6 +182,10 @@ func (r *passResult) printCounts(p *printer, dryRun bool) {
 // printCapture says what was read and stored.
 func (r *passResult) printCapture(p *printer) {
 	took := formatDuration(time.Duration(r.Seconds * float64(time.Second)))
+	if r.Commits == 0 {
+		p.line("  captured %s in %s; %s", formatBytes(r.ReadBytes), took, r.committed())
+		return
+	}
 	p.line("  captured %s in %s; %s new to the vault, in %s; %s", formatBytes(r.ReadBytes), took, formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), r.committed())
 }
 
@@ -209,7 +213,7 @@ func (r *passResult) printRepositories(p *printer, dryRun bool) {
 		case record.ReasonPartial:
 			p.line("  %s captured, but for some of it: %s", n, reason)
 		case record.ReasonVanished:
-			p.line("  %s no longer there, what was captured before is kept: %s", n, reason)
+			p.line("  %s not there, what was captured before is kept: %s", n, reason)
 		default:
 			p.line("  %s unreadable: %s", n, reason)
 		}

@@ -35,10 +35,11 @@ func restoreCommand(e *env) *cobra.Command {
 	var at string
 	cmd := &cobra.Command{
 		Use:   "restore --source NAME --to DEST",
-		Short: "Restore a snapshot, or a part of it, to a directory or a bucket",
+		Short: "Restore a snapshot, or a part of it, to a directory, a bucket or a git server",
 		Long: `Restore a source as it was at WHEN (a commit's number, or a time: the last complete snapshot not later than it), or
-newest. DEST is a directory or an s3:// or gs:// URL. What is there and equal is skipped, so that an interrupted restore resumes;
-what differs is left alone without --overwrite. Every item is compared with its SHA-256. The recovery identity is needed.
+newest. DEST is a directory, an s3:// or gs:// URL, or for git repositories the URL of a server. What is there and equal is
+skipped, so that an interrupted restore resumes; what differs is left alone without --overwrite. Every item is compared with
+its SHA-256. The recovery identity is needed.
 
 Repositories become real ones: bare repositories of git with all refs of the snapshot, Subversion repositories with their
 UUID, revision properties and locks. Hooks and configuration are put beside them without effect, unless --hooks is given.
@@ -49,8 +50,8 @@ git+ssh://user@host/path: then a repository is pushed there, and what the server
 No key name leads outside of a directory: an item whose path the file system can't hold is restored under an escaped name,
 which the summary lists.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but something differed and was left, or the snapshot is
-incomplete, 4 damage or tampering, 130 interrupted.`,
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but something differed and was left, could not be put
+there, or is not in the snapshot, 4 damage or tampering, 130 interrupted.`,
 		Example: "  farshore restore --vault gs://offsite/vault --identity recovery.key --source shop --to /srv/shop\n  farshore restore --source shop --at 2026-11-21T19:10:54Z --prefix images/ --to 's3://shop-new/?region=eu-west-1'\n  farshore restore --source code --item team/app.git --to git+https://git.example.net/team/app.git --password-file token",
 		Args:    arguments(0, 0, ""),
 	}
@@ -59,7 +60,7 @@ incomplete, 4 damage or tampering, 130 interrupted.`,
 	f.StringVar(&at, "at", "", "`WHEN`: a commit's number or an RFC 3339 time (default: newest)")
 	f.StringVar(&o.prefix, "prefix", "", "restore only what begins with these `BYTES`")
 	f.StringVar(&o.item, "item", "", "restore only the item of this `PATH`")
-	f.StringVar(&o.to, "to", "", "`DEST`ination: a directory, s3://bucket/prefix or gs://bucket/prefix (needed)")
+	f.StringVar(&o.to, "to", "", "`DEST`ination: a directory, s3://bucket/prefix, gs://bucket/prefix, or git+https:// or git+ssh:// (needed)")
 	f.BoolVar(&o.overwrite, "overwrite", false, "replace what differs at the destination")
 	f.BoolVar(&o.hooks, "hooks", false, "put repositories' own hooks and configuration in effect: what they say will be executed")
 	f.StringVar(&o.as, "as", "repository", "`FORM` of repositories: repository, bundle (git) or dump (Subversion)")

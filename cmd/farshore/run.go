@@ -75,12 +75,12 @@ func (e *env) does(cmd *cobra.Command, run action) *cobra.Command {
 func newRoot(e *env) *cobra.Command {
 	root := &cobra.Command{
 		Use:   "farshore",
-		Short: "Copy buckets, sealed and add-only, to another cloud, and prove they come back",
-		Long: `farshore streams S3 buckets, deduplicated, compressed and encrypted, into a vault at a second
-cloud provider, with credentials that can add and never destroy, and restores any point in time.
+		Short: "Copy buckets and repositories, sealed, to another cloud, and back",
+		Long: `farshore streams S3 buckets and repositories of git and Subversion, deduplicated, compressed and encrypted, into a
+vault at a second cloud provider, and restores any point in time.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished but incomplete or not
-provable, 4 damage, tampering or a destructive permission, 130 interrupted.`,
+provable, 4 damage or tampering, 130 interrupted.`,
 		Example:       "  farshore demo\n  farshore init --vault gs://offsite/vault --config farshore.yaml --kit kit",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -91,7 +91,7 @@ provable, 4 damage, tampering or a destructive permission, 130 interrupted.`,
 		restoreCommand(e), verifyCommand(e), demoCommand(e), versionCommand(e),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true
-	root.SetHelpCommand(&cobra.Command{Hidden: true, Use: "no-help"})
+	root.SetHelpCommand(helpCommand())
 	root.SetFlagErrorFunc(flagError)
 	group(root)
 	help := root.HelpFunc()
@@ -120,6 +120,26 @@ func group(cmd *cobra.Command) {
 			return unknownCommand(cmd, args[0])
 		}
 		return usagef("%s needs a command", cmd.CommandPath()).with("run `%s --help` for the commands", cmd.CommandPath())
+	}
+}
+
+// helpCommand makes the command that people try first.
+func helpCommand() *cobra.Command {
+	return &cobra.Command{
+		Use:     "help [COMMAND]",
+		Short:   "Say what a command does",
+		Long:    "Say what a command does, as --help behind the command does.\n\nExit codes: 0 done, 2 there is no such command.",
+		Example: "  farshore help restore\n  farshore help source add",
+		RunE: func(cmd *cobra.Command, args []string) error {
+			found, rest, err := cmd.Root().Find(args)
+			if len(rest) > 0 {
+				return unknownCommand(found, rest[0])
+			}
+			if err != nil {
+				return unknownCommand(cmd.Root(), args[0])
+			}
+			return found.Help()
+		},
 	}
 }
 

@@ -71,16 +71,16 @@ func sourceAddCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "add NAME URL",
 		Short: "Add a source",
-		Long: `Check that a source can be read, and add it to the configuration. Its items are in the vault after the next
-"farshore replicate". The URL is one of
+		Long: `Check that a source, or at least one of its repositories, can be read, and add it to the configuration. Its items are
+in the vault after the next "farshore replicate". The URL is one of
 
   s3://bucket/prefix?endpoint=&region=&profile=&path_style=   a bucket
   git+file:///directory?match=*.git&reflogs=&lfs=             all git repositories below a directory
   git+https://host/path   git+ssh://user@host/path            one repository, or those of --repository below the path
-  git+http://host/path    git://host/path
+  git+http://host/path    git://host/path                     (https and http also with ?lfs=off)
   git+https://host/OWNER?forge=github|gitlab|gitea|forgejo&api=   all repositories of an organisation, group or user
   svn+file:///directory?match=*                               all Subversion repositories below a directory
-  svn://host/path   svn+https://host/path   svn+ssh://user@host/path
+  svn://host/path   svn+https://host/path   svn+http://host/path   svn+ssh://user@host/path
 
 Credentials are never in the URL: they come from the AWS profile or environment, from ssh's own keys, or from --username and
 --password-file.
