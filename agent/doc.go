@@ -2,7 +2,7 @@
 //
 //	source/    what is protected: items in order, captured as records; bucket/ for S3, git/ and svn/ for repositories, sourcetest/ the conformance suite
 //	repo/      what capture and restore of repositories share, without a store: refs/, gitpack/ and svndump/ are codecs, process/, gitcmd/ and svncmd/ run the
-//	           programs such that no repository decides what is executed; gittest/, gitserver/ and svntest/ are for tests
+//	           programs such that no repository decides what is executed; tempdir/ has their temporary folders; gittest/, gitserver/ and svntest/ are for tests
 //	chunk/     content-defined cutting of bytes
 //	pack/      the bytes of packs and pages: frames, padding, seek table
 //	record/    the bytes of records, segments, roots, tables, lists, statements and commits; jsontext/ has what all codecs of JSON lines share

@@ -19,12 +19,6 @@ type place struct {
 	there   bool   // something has the name
 }
 
-// asideMark is in the names of repositories that were replaced, and newMark ends those of their successors before they have their name.
-const (
-	asideMark = ".before-restore-"
-	newMark   = ".farshore-new"
-)
-
 // find says where the path goes. A path that can't be one there, or on the way to which something else lies, is escaped.
 func (r *run) find(path string) (place, error) {
 	why := dir.Refused(path, len(r.dest.Dir))
@@ -53,7 +47,7 @@ type blockedError struct{ error }
 // reserved says that a path is one that work in progress has; empty when it is not.
 func reserved(path string) string {
 	for part := range strings.SplitSeq(path, "/") {
-		if strings.HasPrefix(part, ".") && (strings.Contains(part, workplace.Mark) || strings.HasSuffix(part, newMark)) {
+		if strings.HasPrefix(part, ".") && strings.Contains(part, workplace.Mark) {
 			return "the name is one that farshore keeps for itself"
 		}
 	}
@@ -103,22 +97,4 @@ func isRepository(path string) bool {
 		}
 	}
 	return false
-}
-
-// maxAside is how many older ones of a name may lie beside it.
-const maxAside = 10000
-
-// moveAside gives what is at path another name beside it, and returns that.
-func moveAside(path string) (string, error) {
-	for n := 1; n <= maxAside; n++ {
-		to := fmt.Sprintf("%s%s%d", path, asideMark, n)
-		_, err := os.Lstat(to)
-		switch {
-		case errors.Is(err, fs.ErrNotExist):
-			return to, os.Rename(path, to)
-		case err != nil:
-			return "", err
-		}
-	}
-	return "", fmt.Errorf("%s: there are %d older ones beside it already; remove some", path, maxAside)
 }

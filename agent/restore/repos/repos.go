@@ -36,7 +36,8 @@ type Options struct {
 	Prefix string
 	// Item restores only the repository with exactly this path. It can't stand together with Prefix.
 	Item string
-	// Overwrite replaces what differs at the target. In a directory the old one is renamed to NAME.before-restore-N.
+	// Overwrite replaces what differs at the target. In a directory the old one is renamed to NAME.before-restore-N; a run that is killed in the middle of that may
+	// leave the new one under such a name.
 	Overwrite bool
 	// Hooks puts configuration and hooks in place, where they take effect.
 	Hooks bool

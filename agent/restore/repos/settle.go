@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/process"
+	"farshore/agent/repo/svncmd"
+	"farshore/agent/repo/tempdir"
 	"farshore/agent/restore/gitrepo"
 	"farshore/agent/restore/internal/workplace"
 	"farshore/agent/vault"
@@ -21,6 +23,14 @@ type built struct {
 	problems   []string
 	damaged    bool // some of the problems are damage in the vault
 	notPutBack map[string]int64
+}
+
+// note adds a line on what is not as it was, though the repository as such is whole.
+func (b *built) note(line string) {
+	if b.notPutBack == nil {
+		b.notPutBack = map[string]int64{}
+	}
+	b.notPutBack[line]++
 }
 
 // settle restores one repository, or counts why not. An error stops the run.
@@ -55,10 +65,12 @@ func (r *run) judge(ctx context.Context, it *item, w *vault.Watch, err error) er
 	switch {
 	case ctx.Err() != nil:
 		return ctx.Err()
-	case gitrepo.NoRoom(err):
+	case process.NoRoom(err):
 		return fmt.Errorf("no room left for %q; make room and restore again, what is there already is skipped: %w", it.path, err)
-	case errors.Is(err, exec.ErrNotFound):
+	case errors.Is(err, exec.ErrNotFound), errors.Is(err, svncmd.ErrMissing):
 		return err
+	case failure == nil && process.Machine(err):
+		r.failed(it, fmt.Errorf("it failed for a cause that says nothing of what the vault has; see to that and restore again: %w", err))
 	case failure == nil && errors.As(err, &part), errors.As(failure, &damage), errors.Is(failure, vault.ErrContent):
 		r.damaged(it, err)
 	case errors.Is(failure, vault.ErrLocked):
@@ -149,22 +161,16 @@ func (r *run) replace(p place, make func(to string) (*built, error)) (*built, er
 	if !p.there {
 		return make(p.path)
 	}
-	to := filepath.Join(filepath.Dir(p.path), "."+filepath.Base(p.path)+newMark)
-	if err := os.RemoveAll(to); err != nil { // an interrupted run left it
-		return nil, err
-	}
-	b, err := make(to)
+	var b *built
+	left, err := workplace.Replace(p.path, func(to string) (err error) {
+		b, err = make(to)
+		return err
+	})
 	if err != nil {
 		return nil, err
 	}
-	old, err := moveAside(p.path)
-	if err == nil {
-		if err = os.Rename(to, p.path); err != nil {
-			err = errors.Join(err, os.Rename(old, p.path))
-		}
-	}
-	if err != nil {
-		return nil, errors.Join(err, os.RemoveAll(to))
+	if left != nil {
+		b.note(fmt.Sprintf("what an interrupted restore left can't be removed: %v", left))
 	}
 	return b, nil
 }
@@ -173,9 +179,9 @@ func (r *run) replace(p place, make func(to string) (*built, error)) (*built, er
 func (r *run) build(ctx context.Context, it *item, w *vault.Watch, to string) (*built, error) {
 	if it.svn != nil {
 		notes, err := r.o.SVN.Build(ctx, w, it.svn, it.sidecar(), to, r.o.Hooks)
-		b := &built{notPutBack: map[string]int64{}}
+		b := &built{}
 		for _, n := range notes {
-			b.notPutBack[n]++
+			b.note(n)
 		}
 		return b, err
 	}
@@ -257,13 +263,13 @@ func (r *run) push(ctx context.Context, it *item, w *vault.Watch) error {
 		r.restored(it, place{}, "", nil)
 		return nil
 	}
-	scratch, err := os.MkdirTemp("", "farshore-push-")
+	scratch, err := tempdir.New("", "farshore-push-")
 	if err != nil {
 		return err
 	}
 	set := it.git
 	set.LFS, set.Sidecar = nil, nil
-	dir := filepath.Join(scratch, "repository.git")
+	dir := filepath.Join(scratch.Path, "repository.git")
 	_, err = gitrepo.Build(ctx, w, set, dir, gitrepo.Options{})
 	if err == nil {
 		var rep *gitrepo.PushReport
@@ -271,7 +277,7 @@ func (r *run) push(ctx context.Context, it *item, w *vault.Watch) error {
 			r.pushed(it, rep)
 		}
 	}
-	return errors.Join(err, os.RemoveAll(scratch))
+	return errors.Join(err, scratch.Close())
 }
 
 // pushed counts what came of a push.

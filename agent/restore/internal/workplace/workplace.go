@@ -11,10 +11,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
-	"time"
 
 	"golang.org/x/sys/unix"
+
+	"farshore/agent/repo/tempdir"
 )
 
 // Mark is in the name of each folder in which something is being made, or of a file: before it stand "." and the name that it will get. What has the mark in its
@@ -38,28 +38,29 @@ type Workplace struct {
 // Open makes a new folder beside target, and the folders above it, and removes what interrupted processes left of the same target. ErrExists (wrapped) says that
 // something has the name.
 func Open(target string) (*Workplace, error) {
+	if there, err := Exists(target); err != nil || there {
+		return nil, errors.Join(err, taken(target, there))
+	}
+	return beside(target)
+}
+
+// beside is Open, whether or not something has the name.
+func beside(target string) (*Workplace, error) {
 	target, err := filepath.Abs(target)
 	if err != nil {
 		return nil, err
-	}
-	if there, err := Exists(target); err != nil || there {
-		return nil, errors.Join(err, taken(target, there))
 	}
 	parent := filepath.Dir(target)
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return nil, err
 	}
 	prefix := partialPrefix(filepath.Base(target))
-	left := sweep(parent, prefix)
-	path, err := os.MkdirTemp(parent, prefix)
+	left := tempdir.Sweep(parent, prefix, anything)
+	lock, err := tempdir.MakeFolder(parent, prefix)
 	if err != nil {
 		return nil, err
 	}
-	lock, _, err := hold(path)
-	if err != nil {
-		return nil, errors.Join(err, os.Remove(path))
-	}
-	return &Workplace{Path: path, Left: left, target: target, lock: lock}, nil
+	return &Workplace{Path: lock.Name(), Left: left, target: target, lock: lock}, nil
 }
 
 func taken(path string, there bool) error {
@@ -80,62 +81,8 @@ func partialPrefix(name string) string {
 	return "." + name + Mark
 }
 
-// hold locks a folder or file, so that no other process takes it for a leftover. On a file system without locks it only opens it, and locked is false.
-func hold(path string) (f *os.File, locked bool, err error) {
-	f, err = os.OpenFile(path, os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, false, err
-	}
-	err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-	if errors.Is(err, unix.EWOULDBLOCK) {
-		return nil, false, errors.Join(fmt.Errorf("%s: another process works there", path), f.Close())
-	}
-	return f, err == nil, nil
-}
-
-// stale is how long nothing was made in what a killed process left, where no lock can tell.
-const stale = 24 * time.Hour
-
-// sweep removes the leftovers of interrupted processes from the folder, and says of which it can't.
-func sweep(parent, prefix string) (failed error) {
-	names, err := os.ReadDir(parent)
-	if err != nil {
-		return err
-	}
-	for _, e := range names {
-		if !strings.HasPrefix(e.Name(), prefix) {
-			continue
-		}
-		path := filepath.Join(parent, e.Name())
-		lock, locked, err := hold(path)
-		if err != nil {
-			continue // in use, gone by now, a link, or another user's
-		}
-		if locked || time.Since(touched(path)) > stale {
-			err = os.RemoveAll(path)
-		}
-		failed = errors.Join(failed, err, lock.Close())
-	}
-	return failed
-}
-
-// touched is when something was last made at path or below it; now where that can't be told.
-func touched(path string) (newest time.Time) {
-	err := filepath.WalkDir(path, func(_ string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		info, err := d.Info()
-		if err == nil && info.ModTime().After(newest) {
-			newest = info.ModTime()
-		}
-		return err
-	})
-	if err != nil {
-		return time.Now()
-	}
-	return newest
-}
+// anything agrees to everything: whatever has the mark in its name and is not locked is a leftover.
+func anything(string, fs.FileInfo) bool { return true }
 
 // Publish gives the folder its name, unless something has it. Its content is durable by then: see SyncTree.
 func (w *Workplace) Publish() error {
@@ -171,15 +118,12 @@ func NewFile(path string, write func(w io.Writer) error) error {
 	if err := os.MkdirAll(parent, 0o777); err != nil {
 		return err
 	}
-	_ = sweep(parent, prefix) // what can't be removed costs room, and nothing else
-	f, err := os.CreateTemp(parent, prefix)
+	_ = tempdir.Sweep(parent, prefix, anything) // what can't be removed costs room, and nothing else
+	f, err := tempdir.MakeFile(parent, prefix)
 	if err != nil {
 		return err
 	}
-	if err = unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB); !errors.Is(err, unix.EWOULDBLOCK) {
-		err = write(f) // a file system without locks does without
-	}
-	if err == nil {
+	if err = write(f); err == nil {
 		err = errors.Join(f.Sync(), f.Chmod(0o644))
 	}
 	if err == nil {

@@ -9,7 +9,6 @@ import (
 	"slices"
 	"strings"
 	"testing"
-	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -21,11 +20,11 @@ func must(t *testing.T, err error) {
 	}
 }
 
-func names(t *testing.T, dir string) (all []string) {
+func entries(t *testing.T, dir string) (all []string) {
 	t.Helper()
-	entries, err := os.ReadDir(dir)
+	list, err := os.ReadDir(dir)
 	must(t, err)
-	for _, e := range entries {
+	for _, e := range list {
 		all = append(all, e.Name())
 	}
 	return all
@@ -54,32 +53,11 @@ func TestSweep(t *testing.T) {
 	must(t, w.Close())
 	want := []string{partialPrefix("other") + "1", prefix + "link", prefix + "locked", "elsewhere", "to"}
 	slices.Sort(want)
-	if got := names(t, dir); !slices.Equal(got, want) {
+	if got := entries(t, dir); !slices.Equal(got, want) {
 		t.Errorf("there are %q\nwant      %q", got, want)
 	}
-	if got := names(t, filepath.Join(dir, "elsewhere")); len(got) != 1 {
+	if got := entries(t, filepath.Join(dir, "elsewhere")); len(got) != 1 {
 		t.Errorf("a link was followed: %q", got)
-	}
-}
-
-// TestTouched holds that what was made deep below counts.
-func TestTouched(t *testing.T) {
-	dir := t.TempDir()
-	old := time.Now().Add(-25 * time.Hour)
-	must(t, os.MkdirAll(filepath.Join(dir, "a/b"), 0o700))
-	for _, name := range []string{"a/b", "a", ""} {
-		must(t, os.Chtimes(filepath.Join(dir, name), old, old))
-	}
-	if since := time.Since(touched(dir)); since < 24*time.Hour {
-		t.Errorf("touched %s ago", since)
-	}
-	must(t, os.WriteFile(filepath.Join(dir, "a/b/c"), nil, 0o600))
-	must(t, os.Chtimes(filepath.Join(dir, "a/b"), old, old))
-	if since := time.Since(touched(dir)); since > time.Hour {
-		t.Errorf("touched %s ago", since)
-	}
-	if since := time.Since(touched(filepath.Join(dir, "none"))); since > time.Hour {
-		t.Errorf("what can't be read was touched %s ago", since)
 	}
 }
 
@@ -105,7 +83,7 @@ func TestPublish(t *testing.T) {
 			if err := work(); !errors.Is(err, ErrExists) {
 				t.Errorf("again: %v", err)
 			}
-			if got := names(t, filepath.Dir(target)); !slices.Equal(got, []string{name}) {
+			if got := entries(t, filepath.Dir(target)); !slices.Equal(got, []string{name}) {
 				t.Errorf("there are %q", got)
 			}
 			info, err := os.Stat(target)
@@ -125,7 +103,7 @@ func TestPublish(t *testing.T) {
 		t.Errorf("over a folder of somebody's: %v", err)
 	}
 	must(t, w.Close())
-	if got := names(t, filepath.Dir(target)); !slices.Equal(got, []string{"to"}) {
+	if got := entries(t, filepath.Dir(target)); !slices.Equal(got, []string{"to"}) {
 		t.Errorf("there are %q", got)
 	}
 }
@@ -138,7 +116,7 @@ func TestNewFile(t *testing.T) {
 	if err := NewFile(path, func(w io.Writer) error { _, _ = w.Write([]byte("half")); return bad }); !errors.Is(err, bad) {
 		t.Errorf("%v", err)
 	}
-	if got := names(t, filepath.Dir(path)); len(got) > 0 {
+	if got := entries(t, filepath.Dir(path)); len(got) > 0 {
 		t.Errorf("left: %q", got)
 	}
 	must(t, NewFile(path, func(w io.Writer) error { _, err := w.Write([]byte("whole")); return err }))
