@@ -10,11 +10,13 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/tempdir"
 	"farshore/agent/restore/gitrepo"
 	"farshore/agent/restore/svnrepo"
 	"farshore/agent/vault"
@@ -88,16 +90,16 @@ func (s *scratch) chain(ctx context.Context, c *vault.Chain) error {
 	if newest == nil {
 		return nil
 	}
-	dir, err := os.MkdirTemp(s.o.Scratch, "farshore-verify-")
+	dir, err := tempdir.New(s.o.Scratch, "farshore-verify-")
 	if err != nil {
 		return fmt.Errorf("a scratch directory: %w", err)
 	}
-	s.dir = dir
+	s.dir = dir.Path
 	err = s.snapshot(ctx, newest, false, s.o.Live[c.Source.Name])
 	if err == nil && older != nil {
 		err = s.snapshot(ctx, older, true, nil)
 	}
-	return errors.Join(err, os.RemoveAll(dir))
+	return errors.Join(err, dir.Close())
 }
 
 // choose returns the newest snapshot that counts, and one of the others by chance.
@@ -211,22 +213,29 @@ func (s *scratch) look(ctx context.Context, live Looker, set *set) {
 	}
 }
 
-// check restores one repository and has it checked by its own program.
+// check restores one repository and has it checked by its own program. An error ends the verification: it can't go on, or what was restored would fill the disk.
 func (s *scratch) check(ctx context.Context, k *vault.Commit, set *set, dir string, older bool) error {
 	w := vault.NewWatch(s.reader)
-	problems, err := s.problems(ctx, w, set, dir)
-	if rerr := os.RemoveAll(dir); err == nil {
-		err = rerr
-	}
 	what := fmt.Sprintf("repository %q as of commit %d", set.path, k.Seq)
-	verdict := judge(ctx, err, w.Failure())
-	switch verdict {
-	case failed:
-		return cmp.Or(ctx.Err(), fmt.Errorf("%s: %w", what, w.Failure()))
-	case unchecked, locked:
-		s.note(vault.Notice, what, "not checked: %v", err)
-	case wrong:
-		problems = append(problems, err.Error())
+	problems, err := s.problems(ctx, w, set, dir)
+	left := os.RemoveAll(dir)
+	if left != nil {
+		left = fmt.Errorf("%s: what was restored to check it can't be removed; remove %s and verify again: %w", what, dir, left)
+	}
+	return errors.Join(s.conclude(ctx, what, problems, err, w.Failure(), older), left)
+}
+
+// conclude notes and counts what came of one repository: problems, what restoring or checking it failed with, and what the vault failed with.
+func (s *scratch) conclude(ctx context.Context, what string, problems []string, err, failure error, older bool) error {
+	verdict := judge(ctx, err, failure)
+	cause := cmp.Or(err, failure)
+	switch {
+	case verdict == failed:
+		return cmp.Or(ctx.Err(), fmt.Errorf("%s: %w", what, failure))
+	case verdict == unchecked, verdict == locked:
+		s.note(vault.Notice, what, "not checked: %v", cause)
+	case verdict == wrong && (err != nil || len(problems) == 0):
+		problems = append(problems, cause.Error())
 	}
 	for _, p := range problems {
 		s.note(vault.Damage, what, "%s", p)
@@ -236,7 +245,7 @@ func (s *scratch) check(ctx context.Context, k *vault.Commit, set *set, dir stri
 	switch {
 	case len(problems) > 0:
 		s.res.Problems++
-	case err != nil:
+	case verdict != fine:
 		s.res.Unchecked++
 		s.locked = s.locked || verdict == locked
 	default:
@@ -248,18 +257,20 @@ func (s *scratch) check(ctx context.Context, k *vault.Commit, set *set, dir stri
 	return nil
 }
 
-// problems restores the repository into dir and returns what its check says.
+// problems restores the repository into dir and returns what that and its check say is not as it was captured.
 func (s *scratch) problems(ctx context.Context, parts gitrepo.Parts, set *set, dir string) ([]string, error) {
 	if set.kind == record.KindSVN {
 		of := svnrepo.Set{SVN: set.recs[record.KindSVN], Sidecar: set.recs[record.KindSidecar]}
-		if _, err := svnrepo.Build(ctx, parts, of, dir, svnrepo.Options{}); err != nil {
+		if _, err := svnrepo.Build(ctx, parts, of, dir, svnrepo.Options{}); err != nil { // its notes are no problems
 			return nil, err
 		}
 		return svnrepo.Check(ctx, parts, of, dir)
 	}
 	of := gitrepo.Set{Git: set.recs[record.KindGit], LFS: set.recs[record.KindLFS], Sidecar: set.recs[record.KindSidecar]}
-	if _, err := gitrepo.Build(ctx, parts, of, dir, gitrepo.Options{AsStored: true}); err != nil {
+	built, err := gitrepo.Build(ctx, parts, of, dir, gitrepo.Options{AsStored: true})
+	if err != nil {
 		return nil, err
 	}
-	return gitrepo.Check(ctx, parts, of, dir)
+	found, err := gitrepo.Check(ctx, parts, of, dir)
+	return slices.Concat(built.Problems, found), err
 }

@@ -1,10 +1,16 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"io/fs"
+	"os"
 	"os/exec"
+	"syscall"
 
+	"farshore/agent/repo/gitcmd"
+	"farshore/agent/repo/process"
 	"farshore/agent/repo/svncmd"
 	"farshore/agent/restore/gitrepo"
 	"farshore/agent/vault"
@@ -22,21 +28,22 @@ const (
 	failed            // nothing: the verification itself can't go on
 )
 
-// judge says what err means, which restoring or checking the repository failed with, and failure, which the vault did.
+// judge says what err means, which restoring or checking the repository failed with, and failure, which the vault did: that one counts also where the rest
+// could be restored without it.
 func judge(ctx context.Context, err, failure error) verdict {
 	switch {
-	case err == nil:
+	case cmp.Or(err, failure) == nil:
 		return fine
 	case ctx.Err() != nil:
 		return failed
-	case unavailable(err):
-		return unchecked
 	case damage(err), damage(failure):
 		return wrong
 	case errors.Is(err, vault.ErrLocked), errors.Is(failure, vault.ErrLocked):
 		return locked
 	case failure != nil:
 		return failed
+	case unavailable(err):
+		return unchecked
 	}
 	return wrong
 }
@@ -47,8 +54,20 @@ func damage(err error) bool {
 	return errors.As(err, &d) || errors.Is(err, vault.ErrContent) || err != nil && providers.KindOf(err) == providers.Corrupt
 }
 
-// unavailable reports whether this machine is why a repository could not be restored: a program that is missing, or a full disk, as far as the programs' own words
-// tell.
+// unavailable reports whether this machine is why a repository could not be restored or checked: a program is missing, did not run or was ended, something ran out, a file in
+// the scratch place could not be made or read, or git failed at what is no part of the record. The vault did not fail.
 func unavailable(err error) bool {
-	return errors.Is(err, exec.ErrNotFound) || errors.Is(err, svncmd.ErrMissing) || gitrepo.NoRoom(err) || svncmd.Coded(err, "E000028", "E000122")
+	var path *fs.PathError
+	var link *os.LinkError
+	var call *os.SyscallError
+	var number syscall.Errno
+	switch {
+	case process.Machine(err), errors.Is(err, exec.ErrNotFound), errors.Is(err, svncmd.ErrMissing):
+		return true
+	case errors.As(err, &path), errors.As(err, &link), errors.As(err, &call), errors.As(err, &number):
+		return true
+	}
+	var git *gitcmd.Error
+	var part *gitrepo.PartError
+	return errors.As(err, &git) && !errors.As(err, &part)
 }

@@ -157,18 +157,23 @@ func wholePack(ctx context.Context, r io.Reader, format string) (bool, error) {
 }
 
 // Same reports whether the repository in dir has exactly the refs and HEAD of the set, all objects that they reach, and all large files; if not, it says
-// what differs. It compares no content of objects and no captured configuration. The repository's own configuration has no say.
+// what differs. An error says that it could not be compared. It compares no content of objects and no captured configuration. The repository's own configuration has no say.
 func Same(ctx context.Context, parts Parts, set Set, dir string) (same bool, why string, err error) {
 	m, err := readManifest(ctx, parts, set.Git)
 	if err != nil {
 		return false, "", err
 	}
 	c := &checker{parts: parts, set: set, dir: dir, manifest: m, theirs: openRepo(dir, m.Format)}
-	if err := sameRefs(ctx, c.theirs, m); err != nil {
-		return false, err.Error(), ctx.Err()
+	switch err := sameRefs(ctx, c.theirs, m); {
+	case ctx.Err() != nil:
+		return false, "", ctx.Err()
+	case machine(err):
+		return false, "", err
+	case err != nil:
+		return false, err.Error(), nil
 	}
-	if why := c.missingLarge(); why != "" {
-		return false, why, nil
+	if why, err := c.missingLarge(); err != nil || why != "" {
+		return false, why, err
 	}
 	if len(m.Tips()) == 0 {
 		return true, "", nil
@@ -180,9 +185,9 @@ func Same(ctx context.Context, parts Parts, set Set, dir string) (same bool, why
 	in := strings.NewReader(strings.Join(m.Tips(), "\n") + "\n")
 	err = ours.Run(ctx, in, io.Discard, "rev-list", "--objects", "--quiet", "--stdin")
 	if e := remove(); e != nil {
-		return false, "", e
+		return false, "", errors.Join(err, e)
 	}
-	if code(err) > 0 {
+	if ctx.Err() == nil && complained(err) {
 		return false, fmt.Sprintf("objects are missing: %v", err), nil
 	}
 	return err == nil, "", err

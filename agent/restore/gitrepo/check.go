@@ -16,6 +16,7 @@ import (
 
 	"farshore/agent/record"
 	"farshore/agent/repo/gitcmd"
+	"farshore/agent/repo/process"
 	"farshore/agent/repo/refs"
 	"farshore/agent/restore/internal/workplace"
 )
@@ -24,8 +25,8 @@ import (
 // what is wrong, a line each and at most MaxProblems; none means that the repository is what was captured. An error says that it could not be checked.
 //
 // What git fsck says about the content of an object is no problem: its hash proves that it was so at the source. Neither is what git fsck said at the source
-// already, where that is on record. The repository's own configuration has no say.
-func Check(ctx context.Context, parts Parts, set Set, dir string) ([]string, error) {
+// already, where that is on record. The repository's own configuration has no say. Git works in a folder beside dir, which is removed.
+func Check(ctx context.Context, parts Parts, set Set, dir string) (found []string, err error) {
 	m, err := readManifest(ctx, parts, set.Git)
 	if err != nil {
 		return nil, err
@@ -34,13 +35,14 @@ func Check(ctx context.Context, parts Parts, set Set, dir string) ([]string, err
 		return nil, err
 	}
 	c := &checker{parts: parts, set: set, dir: dir, manifest: m, theirs: openRepo(dir, m.Format)}
-	ours, remove, err := scratch(ctx, "", m.Format, objectsOf(dir))
+	ours, remove, err := scratch(ctx, filepath.Dir(dir), m.Format, objectsOf(dir))
 	if err != nil {
 		return nil, err
 	}
+	defer func() { err = errors.Join(err, remove()) }()
 	c.ours = ours
 	err = c.run(ctx)
-	return c.problems.list(), errors.Join(err, remove())
+	return c.problems.list(), err
 }
 
 // openRepo takes a folder for a repository of the format.
@@ -62,14 +64,35 @@ func (c *checker) run(ctx context.Context) error {
 	steps := []func(context.Context) error{c.borrowed, c.refs, c.packs, c.fsck, c.lfs, c.pointers}
 	for _, step := range steps {
 		err := step(ctx)
-		var g *gitcmd.Error
 		switch {
 		case err == nil:
-		case ctx.Err() == nil && errors.As(err, &g):
+		case ctx.Err() == nil && complained(err):
 			c.problems.add("%v", err)
 		default:
 			return err
 		}
+	}
+	return nil
+}
+
+// found makes a problem of what a file of the repository shows, unless that can't be read here: then err is returned.
+func (c *checker) found(err error, format string, args ...any) error {
+	if unreadable(err) {
+		return err
+	}
+	c.problems.add(format, args...)
+	return nil
+}
+
+// pointed makes a problem of what comparing refs showed, unless it could not be found out: then err is returned.
+func (c *checker) pointed(ctx context.Context, err error) error {
+	switch {
+	case ctx.Err() != nil:
+		return ctx.Err()
+	case machine(err):
+		return err
+	case err != nil:
+		c.problems.add("refs: %v", err)
 	}
 	return nil
 }
@@ -90,19 +113,10 @@ func (c *checker) borrowed(context.Context) error {
 
 // refs compares what git sees in the repository, and whether all they point to is there.
 func (c *checker) refs(ctx context.Context) error {
-	if err := sameRefs(ctx, c.theirs, c.manifest); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		c.problems.add("refs: %v", err)
+	if err := c.pointed(ctx, sameRefs(ctx, c.theirs, c.manifest)); err != nil {
+		return err
 	}
-	if err := haveObjects(ctx, c.ours, c.manifest.Tips()); err != nil {
-		if ctx.Err() != nil {
-			return ctx.Err()
-		}
-		c.problems.add("refs: %v", err)
-	}
-	return nil
+	return c.pointed(ctx, haveObjects(ctx, c.ours, c.manifest.Tips()))
 }
 
 // lint is what git fsck says about an object's own content: "error in commit <id>: missingSpaceBeforeDate: …".
@@ -111,14 +125,14 @@ var lint = regexp.MustCompile(`^(error|warning) in [a-z]+ [0-9a-f]{40,64}: [A-Za
 // quiet are lines of git fsck that say nothing bad.
 var quiet = []string{"notice: ", "dangling ", "unreachable ", "Checking ", "Verifying "}
 
-// fsck runs git's own check.
+// fsck runs git's own check. What it said before it gave up counts as well.
 func (c *checker) fsck(ctx context.Context) error {
 	known, more, err := c.baseline(ctx)
 	if err != nil {
 		return err
 	}
 	said, err := fsck(ctx, c.ours, c.manifest.Tips())
-	if err != nil {
+	if err != nil && !complained(err) {
 		return err
 	}
 	for _, line := range findings(said) {
@@ -130,7 +144,7 @@ func (c *checker) fsck(ctx context.Context) error {
 			c.problems.add("git fsck: %s", line)
 		}
 	}
-	return nil
+	return err
 }
 
 // baseline returns what git fsck said at the source, and how many lines of that are not on record.
@@ -176,8 +190,8 @@ func anyPrefix(s string, prefixes []string) bool {
 	return false
 }
 
-// fsck returns all that git fsck prints about what the tips reach. What it prints to its second stream is kept whole only where it goes to a file, by an alias of
-// ours.
+// fsck returns all that git fsck prints about what the tips reach. An error says that it did not come to its end, and has its last words. What it prints to its second
+// stream is kept whole only where it goes to a file, by an alias of ours.
 func fsck(ctx context.Context, g *repo, tips []string) (string, error) {
 	var b []byte
 	for i, oid := range tips { // under names of our own: what a ref is called is not what is checked here
@@ -190,18 +204,35 @@ func fsck(ctx context.Context, g *repo, tips []string) (string, error) {
 	aliased.Env = append(aliased.Env[:len(aliased.Env):len(aliased.Env)], settings([2]string{"core.fsync", "none"},
 		[2]string{"alias.farshore-fsck", `!git fsck --full --no-dangling --no-reflogs --no-progress 2>"$GIT_DIR/farshore-fsck"`})...)
 	out, err := aliased.Output(ctx, nil, "farshore-fsck")
-	if err != nil && code(err) <= 0 {
-		return "", err
-	}
 	said, e := readFirst(filepath.Join(g.Dir, "farshore-fsck"), maxFsck)
-	if e != nil {
-		return "", e
+	switch {
+	case ctx.Err() != nil:
+		return "", ctx.Err()
+	case e != nil: // git did not get as far
+		return "", errors.Join(err, e)
+	case err == nil || fsckResult(code(err)) && !machine(err) && len(out)+len(said) > 0:
+		return string(out) + string(said), nil
 	}
-	if err != nil && len(out)+len(said) == 0 {
-		return "", err
-	}
-	return string(out) + string(said), nil
+	return string(out) + string(said), fsckFailed(err, said)
 }
+
+// fsckResult reports whether a code is made of the bits in which git fsck says what it found (ERROR_OBJECT to ERROR_MULTI_PACK_INDEX of its builtin/fsck.c). All others
+// say that it did not come to its end.
+func fsckResult(code int) bool { return code > 0 && code < 1<<6 }
+
+// fsckFailed adds the words that went to the file to the error of a git fsck that failed, by which it can be told why.
+func fsckFailed(err error, said []byte) error {
+	var g *gitcmd.Error
+	if !errors.As(err, &g) {
+		return err
+	}
+	last := strings.ToValidUTF8(string(said[max(0, len(said)-maxWords):]), "?")
+	words := strings.TrimSpace(last + "\n" + g.Stderr)
+	return &gitcmd.Error{Args: []string{"fsck"}, Stderr: words, Err: &process.Failure{Stderr: words, Err: err}}
+}
+
+// maxWords bounds what an error has of git fsck's words.
+const maxWords = 2 << 10
 
 // maxFsck bounds what is read of git fsck's words.
 const maxFsck = 64 << 20
@@ -230,21 +261,25 @@ func (c *checker) lfs(ctx context.Context) error {
 	return nil
 }
 
-// missingLarge says which large file is not there, or has another size; empty when all are.
-func (c *checker) missingLarge() string {
+// missingLarge says which large file is not there, or has another size; empty when all are. An error says that it can't be seen.
+func (c *checker) missingLarge() (string, error) {
 	if c.set.LFS == nil {
-		return ""
+		return "", nil
 	}
 	for i := range c.set.LFS.Parts {
 		p := &c.set.LFS.Parts[i]
 		if p.Kind != record.PartLFS {
 			continue
 		}
-		if fi, err := os.Lstat(lfsPath(c.dir, p.SHA256.String())); err != nil || fi.Size() != p.Size {
-			return fmt.Sprintf("the large file %s is missing or has another size", p.SHA256)
+		fi, err := os.Lstat(lfsPath(c.dir, p.SHA256.String()))
+		if unreadable(err) {
+			return "", err
+		}
+		if err != nil || fi.Size() != p.Size {
+			return fmt.Sprintf("the large file %s is missing or has another size", p.SHA256), nil
 		}
 	}
-	return ""
+	return "", nil
 }
 
 func (c *checker) largeFile(ctx context.Context, oid string) error {
@@ -253,14 +288,14 @@ func (c *checker) largeFile(ctx context.Context, oid string) error {
 	}
 	f, err := os.Open(lfsPath(c.dir, oid))
 	if err != nil {
-		c.problems.add("large file %s: %v", oid, err)
-		return nil
+		return c.found(err, "large file %s: %v", oid, err)
 	}
 	defer f.Close()
 	h := sha256.New()
 	if _, err := io.Copy(h, f); err != nil {
-		c.problems.add("large file %s: %v", oid, err)
-	} else if sum := hex.EncodeToString(h.Sum(nil)); sum != oid {
+		return c.found(err, "large file %s: %v", oid, err)
+	}
+	if sum := hex.EncodeToString(h.Sum(nil)); sum != oid {
 		c.problems.add("large file %s: its content has the SHA-256 %s", oid, sum)
 	}
 	return nil

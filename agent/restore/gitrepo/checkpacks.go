@@ -133,8 +133,7 @@ func escapeGlob(path string) string {
 func (c *checker) runs(ctx context.Context, index string, runs *idRuns) (whole bool, err error) {
 	total, err := packCount(strings.TrimSuffix(index, ".idx") + ".pack")
 	if err != nil {
-		c.problems.add("%v", err)
-		return false, nil
+		return false, c.found(err, "%v", err)
 	}
 	if runs.lengths[total] {
 		sum := &idSum{}
@@ -182,7 +181,9 @@ func packCount(path string) (int64, error) {
 	}
 	defer f.Close()
 	var head [packHeader]byte
-	if _, err := io.ReadFull(f, head[:]); err != nil || string(head[:4]) != "PACK" {
+	if _, err := io.ReadFull(f, head[:]); unreadable(err) {
+		return 0, err
+	} else if err != nil || string(head[:4]) != "PACK" {
 		return 0, fmt.Errorf("%s: it is no pack", path)
 	}
 	return int64(binary.BigEndian.Uint32(head[8:])), nil

@@ -11,16 +11,14 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 
 	"farshore/agent/record"
 	"farshore/agent/repo/gitcmd"
 	"farshore/agent/repo/refs"
+	"farshore/agent/repo/tempdir"
 	"farshore/agent/restore/internal/workplace"
-	"farshore/agent/vault"
 )
 
 // Parts gives the bytes of parts: a *vault.Reader. Copy returns nil only when w received all of the part's bytes, as they were stored. It must be safe for
@@ -62,21 +60,6 @@ type Report struct {
 
 // MaxProblems bounds the lists of problems that this package returns. The last line then says how many there were.
 const MaxProblems = 200
-
-// PartError says which part of a repository's record could not be used. Err is what reading it failed with, or what git said to it.
-type PartError struct {
-	Path string // of the repository
-	Part string // "pack 3 of 7 (trailer …)", "refs", …
-	Err  error
-}
-
-// Error names the part, what is wrong, and what to do.
-func (e *PartError) Error() string {
-	return fmt.Sprintf("%q: %s: %v (restore an earlier snapshot, which may do without it)", e.Path, e.Part, e.Err)
-}
-
-// Unwrap returns the cause.
-func (e *PartError) Unwrap() error { return e.Err }
 
 // ErrExists says that something has the name that the repository was to get.
 var ErrExists = workplace.ErrExists
@@ -194,32 +177,6 @@ func (b *builder) bare(ctx context.Context) error {
 	return b.git.Run(ctx, nil, io.Discard, "config", "--file", filepath.Join(b.dir, "config"), "core.bare", "false")
 }
 
-// failed names the part in an error, unless the run as a whole ends or there is no room.
-func failed(ctx context.Context, rec *record.Record, part string, err error) error {
-	switch {
-	case ctx.Err() != nil:
-		return ctx.Err()
-	case NoRoom(err):
-		return fmt.Errorf("%q: %s: no room left on the disk; make room and restore again: %w", rec.Path, part, err)
-	}
-	return &PartError{Path: rec.Path, Part: part, Err: err}
-}
-
-// NoRoom reports whether a disk is full, as far as git's own words tell.
-func NoRoom(err error) bool {
-	if errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT) {
-		return true
-	}
-	var g *gitcmd.Error
-	return errors.As(err, &g) && (strings.Contains(g.Stderr, syscall.ENOSPC.Error()) || strings.Contains(g.Stderr, "No space left") || strings.Contains(g.Stderr, "quota exceeded"))
-}
-
-// damaged reports whether the vault has something no longer, or not as it was: other parts of the repository are still worth restoring.
-func damaged(err error) bool {
-	var d *vault.DamageError
-	return errors.As(err, &d) || errors.Is(err, vault.ErrContent)
-}
-
 // problems collects lines, not more than MaxProblems.
 type problems struct {
 	lines []string
@@ -243,16 +200,16 @@ func (p *problems) list() []string {
 // scratch makes an empty repository in a new folder below parent ("": the system's temporary one), and returns what removes it. Objects, where it is not
 // empty, is a repository's folder of objects: they can be read, and nothing else of that repository has a say.
 func scratch(ctx context.Context, parent, format, objects string) (*repo, func() error, error) {
-	dir, err := os.MkdirTemp(parent, "farshore-git-")
+	dir, err := tempdir.New(parent, "farshore-scratch-")
 	if err != nil {
 		return nil, nil, err
 	}
-	g, err := initialise(ctx, dir, format)
+	g, err := initialise(ctx, dir.Path, format)
 	if err != nil {
-		return nil, nil, errors.Join(err, os.RemoveAll(dir))
+		return nil, nil, errors.Join(err, dir.Close())
 	}
 	g.Objects = objects
-	return g, func() error { return os.RemoveAll(dir) }, nil
+	return g, dir.Close, nil
 }
 
 // settings returns the environment that adds git settings, key and value each, to those of gitcmd.

@@ -2,6 +2,7 @@ package gitrepo
 
 import (
 	"bufio"
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/binary"
@@ -231,11 +232,13 @@ func showIndex(ctx context.Context, g *repo, index string, each func(offset int6
 		at, rest, _ := strings.Cut(lines.Text(), " ")
 		id, _, _ := strings.Cut(rest, " ")
 		offset, err := strconv.ParseInt(at, 10, 64)
-		if err != nil {
-			return fmt.Errorf("git show-index printed %q", lines.Text())
+		if err == nil {
+			err = each(offset, id)
+		} else {
+			err = fmt.Errorf("git show-index printed %q", lines.Text())
 		}
-		if err := each(offset, id); err != nil {
-			return err
+		if err != nil {
+			return cmp.Or(lines.Err(), err) // a line may be cut off where git was ended
 		}
 	}
 	return lines.Err()

@@ -74,12 +74,14 @@ func (b *builder) sidecar(ctx context.Context, f sidecarFile, write func() error
 			b.report.SidecarsOff++
 		}
 		return nil
-	case ctx.Err() != nil || NoRoom(err):
-		return failed(ctx, b.set.Sidecar, "file "+strconv.Quote(f.name), err)
+	case ctx.Err() != nil:
+		return ctx.Err()
 	case damaged(err):
 		b.report.Damaged++
 		b.problems.add("file %q beside the repository: %v", f.name, err)
 		return nil
+	case unreadable(err):
+		return failed(ctx, b.set.Sidecar, "file "+strconv.Quote(f.name), err)
 	case errors.As(err, &path), errors.As(err, &link), errors.Is(err, errConfig):
 		b.problems.add("file %q beside the repository: %v", f.name, err)
 		return nil
@@ -188,6 +190,9 @@ func (b *builder) mergeConfig(ctx context.Context, f sidecarFile) error {
 	}
 	if ctx.Err() != nil {
 		return ctx.Err()
+	}
+	if machine(err) {
+		return err
 	}
 	f.to = sidecarFolder + "/config"
 	path, e := b.sidecarPath(f)

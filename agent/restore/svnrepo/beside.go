@@ -28,7 +28,8 @@ func recordedLocks(ctx context.Context, parts Parts, rec *record.Record) ([]svnc
 	return svncmd.DecodeLocks(buf.Bytes())
 }
 
-// locks makes the locks again, with their owners, comments and tokens. svnadmin says the present time for when they were made, and lets none expire.
+// locks makes the locks again, with their owners, comments and tokens. svnadmin says the present time for when they were made, and lets none expire. One that it
+// refuses is noted.
 func (b *build) locks(ctx context.Context) error {
 	all, err := recordedLocks(ctx, b.parts, b.set.SVN)
 	if err != nil {
@@ -40,11 +41,17 @@ func (b *build) locks(ctx context.Context) error {
 			return err
 		}
 		args := []string{"lock", "--bypass-hooks", "--quiet", "--", b.dir, l.Path, l.Owner, comment, l.Token}
-		if err := b.tool.Run(ctx, nil, &bytes.Buffer{}, svncmd.Admin, args...); err != nil {
+		err := b.tool.Run(ctx, nil, &bytes.Buffer{}, svncmd.Admin, args...)
+		switch {
+		case err == nil:
+			b.report.Locks++
+		case ctx.Err() != nil:
+			return ctx.Err()
+		case machine(err):
+			return fmt.Errorf("the lock of %s on %s: %w", l.Owner, l.Path, err)
+		default:
 			b.note("the lock of %s on %s could not be made again: %v", l.Owner, l.Path, err)
-			continue
 		}
-		b.report.Locks++
 	}
 	return nil
 }

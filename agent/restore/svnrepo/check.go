@@ -11,11 +11,13 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
+	"os/exec"
 	"slices"
 	"strconv"
 	"strings"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/process"
 	"farshore/agent/repo/svncmd"
 	"farshore/agent/repo/svndump"
 )
@@ -55,9 +57,9 @@ func (c *check) problem(format string, args ...any) {
 	}
 }
 
-// failed makes a problem of what a program found.
+// failed makes a problem of what a program found, and returns what says nothing of the repository.
 func (c *check) failed(ctx context.Context, err error) error {
-	if err == nil || ctx.Err() != nil || !isProgram(err) {
+	if err == nil || ctx.Err() != nil || machine(err) || !isProgram(err) {
 		return err
 	}
 	c.problem("%v", err)
@@ -262,6 +264,13 @@ func (c *check) properties(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// machine reports whether a failure says nothing of the repository: a program was not there, did not run or was ended, or something ran out.
+func machine(err error) bool {
+	var failed *svncmd.Error
+	var exit *exec.ExitError
+	return process.Machine(err) || errors.Is(err, svncmd.ErrMissing) || errors.As(err, &failed) && !errors.As(err, &exit)
 }
 
 // isProgram reports whether a program or its output said so, not the reading of parts.

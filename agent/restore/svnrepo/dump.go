@@ -1,6 +1,7 @@
 package svnrepo
 
 import (
+	"bufio"
 	"context"
 	"errors"
 	"fmt"
@@ -12,8 +13,16 @@ import (
 )
 
 // Dump writes the repository as one dump of version 3, with the properties of revisions as they were at the capture. An empty repository takes it by "svnadmin
-// load --bypass-prop-validation". Nothing is written to disk: the parts are read as the dump goes on.
+// load --bypass-prop-validation". Nothing is written to disk: the parts are read as the dump goes on. After an error, what w received is no dump.
 func Dump(ctx context.Context, parts Parts, set Set, w io.Writer) error {
+	buffered := bufio.NewWriterSize(w, 256<<10) // records are small, and w may be a pipe
+	if err := dump(ctx, parts, set, buffered); err != nil {
+		return err
+	}
+	return buffered.Flush()
+}
+
+func dump(ctx context.Context, parts Parts, set Set, w io.Writer) error {
 	edited := newRevprops(ctx, parts, set.SVN)
 	defer edited.close()
 	j := &svndump.Joiner{W: w, UUID: set.SVN.Attrs[attrUUID], Props: edited.at}
