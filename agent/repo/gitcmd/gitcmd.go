@@ -29,6 +29,9 @@ type Git struct {
 	Stderr io.Writer
 }
 
+// ErrMissing says that git is not installed.
+var ErrMissing = errors.New("install git 2.39 or newer")
+
 // Error says that git ended with a failure.
 type Error struct {
 	Args []string
@@ -91,7 +94,7 @@ func Environment() []string {
 	return env
 }
 
-// idle is how long git may neither print nor take input. It resolves deltas and checks objects in silence, which takes minutes for many gigabytes.
+// idle is how long git may neither print nor take input while it is waited for. It resolves deltas and checks objects in silence, which takes minutes for many gigabytes.
 const idle = time.Hour
 
 // Stream is what a running git prints (package process).
@@ -140,7 +143,7 @@ func explained(args []string, err error) error {
 	case errors.As(err, &input):
 		return fmt.Errorf("input of git %s: %w", args[0], input.Err)
 	case errors.As(err, &missing):
-		return fmt.Errorf("the git program can't be run: %w (install git 2.39 or newer)", err)
+		return fmt.Errorf("the git program can't be run: %w: %w", missing, ErrMissing)
 	}
 	return err
 }

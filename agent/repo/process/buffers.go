@@ -7,11 +7,10 @@ import (
 	"strings"
 )
 
-// failing remembers what a reader failed with, and tells of each read.
+// failing remembers what a reader failed with.
 type failing struct {
-	r     io.Reader
-	moved func()
-	err   error
+	r   io.Reader
+	err error
 }
 
 // Read reads on.
@@ -20,7 +19,6 @@ func (f *failing) Read(p []byte) (int, error) {
 	if err != nil && err != io.EOF {
 		f.err = err
 	}
-	f.moved()
 	return n, err
 }
 

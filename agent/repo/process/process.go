@@ -1,5 +1,5 @@
 // Package process runs a program as a stream of what it prints: it ends with its context, with all processes that it started, and when it makes no
-// progress for too long; input that breaks off fails it, and its end counts only when it ended well.
+// progress for too long while it is waited for; input that breaks off fails it, and its end counts only when it ended well.
 package process
 
 import (
@@ -24,7 +24,8 @@ type Spec struct {
 	Stdin io.Reader
 	// Stderr gets all that the program prints there, beside the end that a failure shows; it may be nil.
 	Stderr io.Writer
-	// Idle is how long the program may neither print nor take input; 0 is no limit.
+	// Idle is how long the program may neither print nor take input while it is waited for, 0 is no limit: while a Read of the Stream is in progress, and no
+	// read of Stdin. Whoever is slow to take what it prints, or to give its input, has a bound of his own.
 	Idle time.Duration
 }
 
@@ -60,8 +61,9 @@ const grace = 5 * time.Second
 
 // Start runs the program. Errors are those of Stream.
 func Start(ctx context.Context, o Spec) (*Stream, error) {
-	s := &Stream{ctx: ctx, idle: o.Idle}
+	s := &Stream{ctx: ctx}
 	ctx, s.cancel = context.WithCancel(ctx)
+	s.alarm = alarm{idle: o.Idle, ring: s.cancel, fetching: o.Stdin != nil}
 	s.cmd = command(ctx, &o)
 	s.cmd.Stderr = &s.said
 	if o.Stderr != nil {
@@ -82,7 +84,6 @@ func Start(ctx context.Context, o Spec) (*Stream, error) {
 		s.cancel()
 		return nil, s.failure(err)
 	}
-	s.watch()
 	if in != nil {
 		go s.copyIn(in, o.Stdin)
 	}
@@ -128,36 +129,30 @@ type Stream struct {
 	said   tail
 	input  atomic.Pointer[error] // what the input failed with
 
-	idle    time.Duration
-	alarm   *time.Timer // nil: no limit
-	stalled atomic.Bool
+	alarm alarm
 
 	explain func(error) error // may be nil
 	ended   bool
 	err     error
 }
 
-// watch ends the program when nothing moves for too long.
-func (s *Stream) watch() {
-	if s.idle > 0 {
-		s.alarm = time.AfterFunc(s.idle, func() {
-			s.stalled.Store(true)
-			s.cancel()
-		})
-	}
-}
-
-// moved puts the alarm off.
-func (s *Stream) moved() {
-	if s.alarm != nil && !s.stalled.Load() {
-		s.alarm.Reset(s.idle)
-	}
-}
-
 // copyIn gives the program its input. Where that fails the program is ended: to it, input that was cut off would look like all of it.
 func (s *Stream) copyIn(in io.WriteCloser, stdin io.Reader) {
-	r := &failing{r: stdin, moved: s.moved}
-	_, _ = io.Copy(in, r) // a program that takes no more says so itself
+	r := &failing{r: stdin}
+	buf := make([]byte, 32<<10)
+	for {
+		n, err := r.Read(buf)
+		s.alarm.fetch(false)
+		if n > 0 {
+			if _, werr := in.Write(buf[:n]); werr != nil {
+				break // a program that takes no more says so itself
+			}
+		}
+		if err != nil {
+			break
+		}
+		s.alarm.fetch(true)
+	}
 	if r.err != nil {
 		s.input.Store(&r.err)
 		s.cancel()
@@ -170,9 +165,10 @@ func (s *Stream) Read(p []byte) (int, error) {
 	if s.ended {
 		return 0, s.err
 	}
+	s.alarm.read(true)
+	defer s.alarm.read(false)
 	n, err := s.out.Read(p)
 	if err == nil {
-		s.moved()
 		return n, nil
 	}
 	s.end()
@@ -185,9 +181,6 @@ func (s *Stream) Read(p []byte) (int, error) {
 func (s *Stream) end() {
 	s.ended = true
 	s.err = s.failure(s.cmd.Wait())
-	if s.alarm != nil {
-		s.alarm.Stop()
-	}
 	switch {
 	case s.err == nil:
 		s.err = io.EOF
@@ -227,8 +220,8 @@ func (s *Stream) failure(err error) error {
 		return nil
 	case errors.As(err, &missing):
 		return missing
-	case s.stalled.Load():
-		err = &StallError{s.idle}
+	case s.alarm.stalled():
+		err = &StallError{s.alarm.idle}
 	}
 	return &Failure{Stderr: s.said.String(), Err: err}
 }

@@ -122,3 +122,72 @@ func TestExplained(t *testing.T) {
 		}
 	}
 }
+
+// after closes a channel when a time has passed that is several times the idle times of these tests.
+func after(d time.Duration) <-chan struct{} {
+	done := make(chan struct{})
+	time.AfterFunc(d, func() { close(done) })
+	return done
+}
+
+// slow waits before each read until ready is closed.
+type slow struct {
+	io.Reader
+	ready <-chan struct{}
+}
+
+func (s *slow) Read(p []byte) (int, error) {
+	<-s.ready
+	return s.Reader.Read(p)
+}
+
+// slowly waits before each write until ready is closed.
+type slowly struct {
+	io.Writer
+	ready <-chan struct{}
+}
+
+func (s *slowly) Write(p []byte) (int, error) {
+	<-s.ready
+	return s.Writer.Write(p)
+}
+
+// TestIdleCounts holds that a program's idle time runs only while it is waited for: neither while what it prints is not taken, nor while its input is not there.
+func TestIdleCounts(t *testing.T) {
+	const idle, long = 300 * time.Millisecond, 900 * time.Millisecond
+	large := strings.NewReader(strings.Repeat("x", 1<<20))
+	for name, c := range map[string]struct {
+		script  string
+		in      func() io.Reader
+		slowOut bool
+		stalls  bool
+		size    int
+	}{
+		"a slow sink":                   {script: "head -c 300000 /dev/zero", slowOut: true, size: 300000},
+		"a slow sink, with input":       {script: "cat", in: func() io.Reader { return large }, slowOut: true, size: 1 << 20},
+		"slow input":                    {script: "cat", in: func() io.Reader { return &slow{strings.NewReader("some"), after(long)} }, size: 4},
+		"input that is not taken":       {script: "sleep 60", in: func() io.Reader { return iotest.OneByteReader(strings.NewReader(strings.Repeat("x", 1<<18))) }, stalls: true},
+		"silence after its input":       {script: "cat; sleep 60", in: func() io.Reader { return strings.NewReader("") }, stalls: true},
+		"silence after slow input":      {script: "cat; sleep 60", in: func() io.Reader { return &slow{strings.NewReader(""), after(long)} }, stalls: true},
+		"silence after a closed output": {script: "exec >&-; sleep 60", stalls: true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			spec := sh(c.script)
+			spec.Idle = idle
+			if c.in != nil {
+				spec.Stdin = c.in()
+			}
+			var out bytes.Buffer
+			var to io.Writer = &out
+			if c.slowOut {
+				to = &slowly{&out, after(long)}
+			}
+			err := process.Run(t.Context(), spec, to)
+			var stalled *process.StallError
+			if errors.As(err, &stalled) != c.stalls || !c.stalls && (err != nil || out.Len() != c.size) {
+				t.Errorf("%d bytes, %v", out.Len(), err)
+			}
+		})
+	}
+}

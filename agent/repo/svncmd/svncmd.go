@@ -26,7 +26,7 @@ const (
 	howToGet = "install Subversion 1.10 or newer, on Debian and Ubuntu: apt install subversion"
 )
 
-// idle is how long a program may neither print nor take input. Between two revisions lies the time in which one of them is read or verified, which takes
+// idle is how long a program may neither print nor take input while it is waited for. Between two revisions lies the time in which one of them is read or verified, which takes
 // minutes when it adds many gigabytes.
 const idle = 30 * time.Minute
 
@@ -38,7 +38,7 @@ type Tool struct {
 	Password string
 	// SSH is the command that reaches a server of svn+ssh; nil means ssh.
 	SSH []string
-	// Idle is how long a program may neither print nor take input; 0 means half an hour.
+	// Idle is how long a program may neither print nor take input while it is waited for; 0 means half an hour.
 	Idle time.Duration
 }
 
@@ -142,7 +142,7 @@ func explained(program string, args []string, err error) error {
 	case errors.As(err, &input):
 		return fmt.Errorf("input of %s %s: %w", program, command, input.Err)
 	case errors.As(err, &missing):
-		return fmt.Errorf("the program %s can't be run: %w: %w", program, missing.Err, ErrMissing)
+		return fmt.Errorf("the program can't be run: %w: %w", missing, ErrMissing)
 	}
 	return err
 }

@@ -7,6 +7,7 @@ import (
 	"io"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/gitcmd"
 	"farshore/agent/repo/refs"
 	"farshore/agent/source"
 	"farshore/agent/source/git/local"
@@ -60,8 +61,8 @@ func fromSink(err error) error {
 // errLeft says that an item is left as it is: the capture of its repository's history says what is wrong.
 var errLeft = errors.New("the repository's history can't be captured now")
 
-// failure turns what a capture failed with into what the agent is to know: an error of the sink or of the context as it is, all others as what is wrong
-// with this repository alone.
+// failure turns what a capture failed with into what the agent is to know: an error of the sink, of the context, or of this machine that keeps every repository from
+// being captured as it is, all others as what is wrong with this repository alone.
 func (s *Source) failure(ctx context.Context, r *repository, err error) error {
 	var sink *sinkError
 	var bad *source.Unreadable
@@ -74,6 +75,8 @@ func (s *Source) failure(ctx context.Context, r *repository, err error) error {
 		return ctx.Err()
 	case errors.As(err, &bad):
 		return bad
+	case errors.Is(err, local.ErrScratch), errors.Is(err, gitcmd.ErrMissing):
+		return err // no repository can be captured
 	case errors.Is(err, errLeft):
 		return source.ErrGone
 	case errors.Is(err, source.ErrGone) && r.named:

@@ -97,18 +97,19 @@ type history struct {
 // capture reads the refs and what they reach, and again when that is gone meanwhile.
 func (h *history) capture(ctx context.Context) (*record.Record, *outcome, error) {
 	var failed error
+	seen := "" // digest of the refs as the attempt before found them: adopt adds to what is asked for
 	still := 0 // attempts that failed although nothing had moved
 	for range attempts {
 		now, err := h.backend.Refs(ctx)
 		if err != nil {
 			return nil, nil, err
 		}
-		if failed != nil && h.now.Digest() == now.Digest() && !moved(failed) {
+		if failed != nil && seen == now.Digest() && !moved(failed) {
 			if still++; still > 1 {
 				return nil, nil, failed // it is the repository
 			}
 		}
-		h.now = now
+		h.now, seen = now, now.Digest()
 		h.adopt()
 		rec, err := h.take(ctx)
 		if err == nil {
@@ -365,7 +366,7 @@ func (h *history) attrs(c *chain) record.Attrs {
 func (h *history) omitted() []string {
 	list := split(h.backend.Omitted())
 	if h.damage != "" {
-		list = append([]string{noteDamage + h.damage + ": repair the repository or restore it; the next pass looks again"}, list...)
+		list = append([]string{noteDamage + h.damage + noteRepair}, list...)
 	}
 	return list
 }

@@ -108,8 +108,16 @@ func (c *chain) due(now time.Time) bool {
 }
 
 // damaged reports whether objects were missing or wrong at the source when its packs were made.
-func (c *chain) damaged() bool {
-	return strings.Contains("\n"+c.attrs[record.AttrOmitted], "\n"+noteDamage)
+func (c *chain) damaged() bool { return c.damage() != "" }
+
+// damage is what git fsck said of objects at the source by then.
+func (c *chain) damage() string {
+	for line := range strings.Lines(c.attrs[record.AttrOmitted]) {
+		if said, ok := strings.CutPrefix(strings.TrimSuffix(line, "\n"), noteDamage); ok {
+			return strings.TrimSuffix(said, noteRepair)
+		}
+	}
+	return ""
 }
 
 // reached are the tips that the first shared packs reach.

@@ -19,6 +19,9 @@ const maxFsck = 2 << 30
 // noteDamage begins the line that says what is wrong with objects at the source.
 const noteDamage = "objects: git fsck says at the source: "
 
+// noteRepair ends it.
+const noteRepair = ": repair the repository or restore it; the next pass looks again"
+
 // repaired reports whether a repository that had objects missing or wrong has them now: what was stored without them is then stored anew.
 func (h *history) repaired(ctx context.Context) (bool, error) {
 	l, ok := h.backend.(*local.Repository)
@@ -29,7 +32,9 @@ func (h *history) repaired(ctx context.Context) (bool, error) {
 	if ctx.Err() != nil {
 		return false, ctx.Err()
 	}
-	h.damage = damageOf(damage, err)
+	if h.damage = damageOf(damage, err); h.damage == "" && failedHere(err) {
+		h.damage = h.last.damage() // as long as nobody knows better
+	}
 	return h.damage == "", nil
 }
 
@@ -40,6 +45,12 @@ func damageOf(damage string, err error) string {
 		return bad.Detail
 	}
 	return damage
+}
+
+// failedHere reports whether a run of git failed for other reasons than what is wrong with the repository.
+func failedHere(err error) bool {
+	var bad *source.Unreadable
+	return errors.As(err, &bad) && bad.Reason == record.ReasonOther
 }
 
 // fsck stores what git finds wrong with a repository on this machine at the time of its self-contained pack, so that a check of what was restored can

@@ -10,7 +10,6 @@ import (
 	"time"
 
 	"farshore/agent/record"
-	"farshore/agent/repo/svncmd"
 	"farshore/agent/repo/svndump"
 	"farshore/agent/source"
 )
@@ -152,8 +151,7 @@ func (c *capture) extend(ctx context.Context) error {
 	if to < from {
 		return nil
 	}
-	n := keep(c.chain, c.limits.chain)
-	err = c.dump(ctx, n, to)
+	err = c.dump(ctx, keep(c.chain, c.limits.chain), to)
 	if errors.Is(err, errReplaced) {
 		c.restart(err.Error())
 		return c.extend(ctx)
@@ -163,24 +161,6 @@ func (c *capture) extend(ctx context.Context) error {
 
 func (c *capture) omit(from int64, why string) {
 	c.omitted = []string{fmt.Sprintf("revisions %d to %d: %s", from, c.facts.youngest, strings.ReplaceAll(why, "\n", "; "))}
-}
-
-// dump stores the revisions that follow the first n links of the chain, up to to, as one link in place of the others. When the dump breaks off, what is before is
-// stored and the rest is omitted.
-func (c *capture) dump(ctx context.Context, n int, to int64) error {
-	d := &dumping{c: c, kept: c.chain[:n:n], old: c.chain[n:], from: end(c.chain[:n]) + 1}
-	err := d.run(ctx, to)
-	var failed *svncmd.Error
-	switch {
-	case !errors.As(err, &failed) || ctx.Err() != nil:
-		return err
-	case d.next > end(c.chain)+1:
-		c.omit(d.next, failed.Error())
-		return d.run(ctx, d.next-1)
-	case n < len(c.chain):
-		return c.dump(ctx, len(c.chain), to) // what was captured before can't be dumped again: it stays as it is
-	}
-	return err
 }
 
 // assemble makes the record of what was stored.

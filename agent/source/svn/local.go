@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/process"
 	"farshore/agent/repo/svncmd"
 	"farshore/agent/repo/svndump"
 	"farshore/agent/source"
@@ -162,7 +163,7 @@ func (l *local) verify(ctx context.Context, from, to int64) (int64, string, erro
 	switch {
 	case err == nil:
 		return to, "", nil
-	case errors.As(err, &failed) && !denied(err) && !tooNew(err):
+	case errors.As(err, &failed) && !denied(err) && !tooNew(err) && !process.Machine(err):
 		return good, failed.Error(), nil
 	}
 	return good, "", err
@@ -228,6 +229,10 @@ func (l *local) explain(err error) error {
 		return err
 	case errors.Is(trouble(l.dir, err), source.ErrGone):
 		return source.ErrGone
+	case process.NoRoom(err):
+		return fmt.Errorf("%w: there is no room left on this machine, which says nothing of the repository: make room where TMPDIR points to, and run the pass again", err)
+	case process.Machine(err):
+		return unreadable(record.ReasonOther, "%v: this machine failed, which says nothing of the repository: see to its memory and its load, and run the pass again", err)
 	case denied(err):
 		return unreadable(record.ReasonDenied, "%v: let the user that farshore runs as read the repository", err)
 	case tooNew(err):

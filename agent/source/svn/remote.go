@@ -6,8 +6,10 @@ import (
 	"io"
 	"strconv"
 	"strings"
+	"time"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/process"
 	"farshore/agent/repo/svncmd"
 	"farshore/agent/repo/svndump"
 	"farshore/agent/source"
@@ -17,7 +19,13 @@ import (
 type remote struct {
 	url string
 	o   *Options
+	// quiet is how long the server may say nothing in answer to a small question.
+	quiet time.Duration
 }
+
+// quiet is how long a server may say nothing in answer to a small question, such as what its youngest revision is: it reads next to nothing for it. A dump may take
+// longer for each revision (svncmd.Tool).
+const quiet = 2 * time.Minute
 
 // lost says what a server does not show, in the record of each repository that was captured from one.
 const lost = "locks, hooks and configuration; carriage returns in properties; paths that the user may not read, which the server leaves out without a word"
@@ -27,7 +35,12 @@ var errHidden = errors.New("the server does not show the properties of all revis
 
 // start runs a program with a password that was asked for just now.
 func (r *remote) start(ctx context.Context, program string, args ...string) (*svncmd.Stream, error) {
-	t := svncmd.Tool{Username: r.o.Username, SSH: r.o.SSH}
+	return r.startWithin(ctx, 0, program, args...)
+}
+
+// startWithin is start with a time that the program may say nothing for; 0 is svncmd's own.
+func (r *remote) startWithin(ctx context.Context, idle time.Duration, program string, args ...string) (*svncmd.Stream, error) {
+	t := svncmd.Tool{Username: r.o.Username, SSH: r.o.SSH, Idle: idle}
 	if r.o.Password != nil {
 		p, err := r.o.Password(ctx)
 		if err != nil {
@@ -41,8 +54,9 @@ func (r *remote) start(ctx context.Context, program string, args ...string) (*sv
 // maxAnswer bounds what a server says in answer to a small question.
 const maxAnswer = 1 << 24
 
+// output asks a small question. A server that says nothing for the time of quiet fails it.
 func (r *remote) output(ctx context.Context, args ...string) ([]byte, error) {
-	s, err := r.start(ctx, svncmd.SVN, args...)
+	s, err := r.startWithin(ctx, r.quiet, svncmd.SVN, args...)
 	if err != nil {
 		return nil, err
 	}
@@ -139,14 +153,34 @@ func properties(of map[string]string) []svndump.Property {
 
 func (r *remote) locks(context.Context) ([]byte, bool, error) { return nil, false, nil }
 
+// broke are the codes by which the programs say that the connection to a server broke off or was never there: Subversion's own, those of its library for HTTP, and the
+// system's.
+var broke = []string{
+	"E210002", "E210003", "E175012", "E120101", "E120102", "E120103", "E120105", "E120106", "E120108",
+	"E000032", "E000101", "E000103", "E000104", "E000107", "E000110", "E000111", "E000112", "E000113", "E670002", "E670003", "E670008",
+}
+
+// connection reports whether it was the connection that failed.
+func connection(err error) bool { return svncmd.Coded(err, broke...) || silence(err) }
+
+// silence reports whether a program was ended since a server said nothing.
+func silence(err error) bool {
+	var stalled *process.StallError
+	return errors.As(err, &stalled)
+}
+
 // explain tells what is wrong with one repository from a server that can't be reached.
 func (r *remote) explain(err error) error {
 	var format *svndump.FormatError
 	switch {
+	case process.Machine(err) && !connection(err) && !errors.Is(err, svncmd.ErrMissing):
+		return unreadable(record.ReasonOther, "%v: this machine failed, or the server did, which says nothing of the repository: see to their memory and room, and run the pass again", err)
 	case svncmd.Coded(err, "E170001", "E215004", "E220001", "E220000", "E175013"):
 		return unreadable(record.ReasonDenied, "%v: the user needs read access to the root of %s", err, r.url)
 	case svncmd.Coded(err, "E210005", "E170000"):
 		return source.ErrGone
+	case connection(err): // whatever else it says
+		return err
 	case svncmd.Coded(err, "E160004", "E160006", "E160013", "E200014", "E140001") || errors.As(err, &format):
 		return unreadable(record.ReasonBroken, "%v: run svnadmin verify on the server", err)
 	case svncmd.Coded(err, "E175003", "E175009", "E175015", "E175011", "E170011"):

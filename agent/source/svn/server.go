@@ -10,6 +10,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"farshore/agent/record"
+	"farshore/agent/repo/process"
 	"farshore/agent/repo/svncmd"
 	"farshore/agent/source"
 )
@@ -123,7 +124,7 @@ const patience = time.Minute
 // verdict tells what is wrong with one repository, which must not keep the others from being captured, from what is wrong with the source.
 func (s *Source) verdict(ctx context.Context, path string, err error) error {
 	switch {
-	case err == nil, errors.Is(err, svncmd.ErrMissing), exhausted(err):
+	case err == nil, errors.Is(err, svncmd.ErrMissing), exhausted(err), s.root != "" && process.NoRoom(err):
 		return err
 	case errors.Is(err, source.ErrGone) && s.root == "":
 		return s.notFound(path)

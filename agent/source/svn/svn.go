@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"farshore/agent/record"
 	"farshore/agent/repo/svncmd"
@@ -44,11 +45,13 @@ type Source struct {
 	o    Options
 	root string // the folder; empty for a server
 	url  string // of the server
+
+	quiet time.Duration // of the server's answers
 }
 
 // New returns the source. It does no I/O. An error says which option is wrong.
 func New(o Options) (*Source, error) {
-	s := &Source{o: o}
+	s := &Source{o: o, quiet: quiet}
 	if err := s.parse(); err != nil {
 		return nil, fmt.Errorf("source %s: %w", o.Name, err)
 	}
@@ -63,7 +66,8 @@ func (s *Source) Place() record.Place {
 	return record.Place{Name: s.o.Name, Kind: Kind, Place: s.o.Place}
 }
 
-// Check reports whether the folder can be read, or whether the server shows one of the repositories, and whether the programs are there.
+// Check reports whether the folder can be read, or whether the server shows one of the repositories, and whether the programs are there. A server that says
+// nothing for 2 minutes can't be reached.
 func (s *Source) Check(ctx context.Context) error {
 	if s.root == "" {
 		return s.checkServer(ctx)
@@ -86,7 +90,7 @@ func (s *Source) Check(ctx context.Context) error {
 }
 
 // List calls yield with the repositories of the range, each as its files beside (record.KindSidecar) and itself (record.KindSVN). What can't be read is listed without
-// attributes: its capture says why. A folder that can't be read is a *source.Gap.
+// attributes: its capture says why. A folder that can't be read is a *source.Gap. A repository of which a server says nothing for 2 minutes does not answer.
 func (s *Source) List(ctx context.Context, r source.Range, yield func(source.Entry) error) error {
 	if s.root == "" {
 		return s.listServer(ctx, r, yield)
@@ -182,7 +186,7 @@ func (s *Source) open(path string) (repository, error) {
 	if len(s.o.Repositories) > 0 {
 		url += "/" + escape(path)
 	}
-	return &remote{url: url, o: &s.o}, nil
+	return &remote{url: url, o: &s.o, quiet: s.quiet}, nil
 }
 
 // unreadable makes an unreadable item of what is wrong with one repository.

@@ -305,10 +305,11 @@ func TestClose(t *testing.T) {
 			t.Error(err)
 		}
 	}
-	if err := repo.Close(); err != nil {
+	scratch := repo.scratch.Path
+	if err := errors.Join(repo.Close(), repo.Close()); err != nil {
 		t.Error(err)
 	}
-	if _, err := os.Stat(repo.scratch); !os.IsNotExist(err) {
+	if _, err := os.Stat(scratch); !os.IsNotExist(err) {
 		t.Errorf("the scratch directory is still there: %v", err)
 	}
 }

@@ -29,7 +29,7 @@ func (r *Repository) readConfig(ctx context.Context) error {
 	} else if err != nil {
 		return r.access(err)
 	}
-	g := &gitcmd.Git{Dir: r.scratch}
+	g := &gitcmd.Git{Dir: r.scratch.Path}
 	var out []byte
 	err := r.soon(ctx, func(ctx context.Context) (err error) {
 		out, err = g.Output(ctx, nil, "config", "--file", file, "--no-includes", "--list", "--null")

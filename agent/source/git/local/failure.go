@@ -15,6 +15,7 @@ import (
 
 	"farshore/agent/record"
 	"farshore/agent/repo/gitcmd"
+	"farshore/agent/repo/process"
 	"farshore/agent/source"
 )
 
@@ -38,7 +39,20 @@ func (r *Repository) failure(err error) error {
 		strings.Contains(git.Stderr, "unknown ref storage"):
 		return unsupported("%s: %v: install a newer git on the agent's machine", r.dir, git)
 	}
+	if process.Machine(git) {
+		return &source.Unreadable{Reason: record.ReasonOther, Detail: fmt.Sprintf("%s: this machine failed, which says nothing of the repository: %v (%s): "+
+			"see to its memory, its room and its load, and run the pass again", r.dir, git, how(git))}
+	}
 	return broken("%s: %v: repair the repository (git fsck names what is damaged) or restore it", r.dir, git)
+}
+
+// how is how a git ended that may have said something else before.
+func how(git *gitcmd.Error) string {
+	var f *process.Failure
+	if errors.As(git, &f) {
+		return f.Err.Error()
+	}
+	return git.Err.Error()
 }
 
 // diagnose says what it means that a pack of wants without haves, which were there when it began, failed with err. An object that is missing may have been

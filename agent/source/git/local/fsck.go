@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+
+	"farshore/agent/repo/process"
 )
 
 // maxFsck bounds the bytes of a baseline.
@@ -63,7 +65,7 @@ func (r *Repository) runFsck(ctx context.Context) ([]byte, error) {
 	switch {
 	case ctx.Err() != nil:
 		return nil, ctx.Err()
-	case err != nil && (!errors.As(err, &exit) || exit.ExitCode() < 0 || fatal(said.b)):
+	case err != nil && (!errors.As(err, &exit) || exit.ExitCode() < 0 || fatal(said.b) || process.Machine(err)):
 		return nil, r.failure(err)
 	}
 	return append(out.b, said.b...), nil

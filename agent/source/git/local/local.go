@@ -17,6 +17,7 @@ import (
 	"farshore/agent/record"
 	"farshore/agent/repo/gitcmd"
 	"farshore/agent/repo/refs"
+	"farshore/agent/repo/tempdir"
 	"farshore/agent/source"
 )
 
@@ -35,7 +36,7 @@ type Repository struct {
 	dir        string
 	options    Options
 	root       *os.Root
-	scratch    string      // a temporary directory of our own
+	scratch    *tempdir.Dir
 	git        *gitcmd.Git // in it, with the repository's objects
 	real       *gitcmd.Git // in the repository
 	format     string
@@ -73,7 +74,7 @@ const scratchConfig = `[core]
 `
 
 // Open opens the git directory dir. Failures: source.ErrGone where there is no such directory; *source.Unreadable where it can't be captured, with what to
-// do; others say that git can't be run or a temporary directory not be made. The caller closes it.
+// do; gitcmd.ErrMissing wrapped where git can't be run, ErrScratch where no temporary directory can be made. The caller closes it.
 func Open(ctx context.Context, dir string, o Options) (*Repository, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
@@ -93,8 +94,8 @@ func (r *Repository) open(ctx context.Context) (err error) {
 	if err = r.checkShape(); err != nil {
 		return err
 	}
-	if r.scratch, err = os.MkdirTemp("", "farshore-git-"); err != nil {
-		return fmt.Errorf("scratch directory: %w", err)
+	if r.scratch, err = tempdir.New("", "farshore-git-"); err != nil {
+		return noScratch(err)
 	}
 	if err = r.readConfig(ctx); err != nil {
 		return err
@@ -107,17 +108,24 @@ func (r *Repository) open(ctx context.Context) (err error) {
 
 // prepare makes the scratch git directory: the least that git takes for one. It is done by hand, since a fleet of repositories is opened in each pass.
 func (r *Repository) prepare() error {
-	dir := filepath.Join(r.scratch, "git")
+	dir := filepath.Join(r.scratch.Path, "git")
 	err := errors.Join(
 		os.MkdirAll(filepath.Join(dir, "refs"), 0o700),
 		os.WriteFile(filepath.Join(dir, "HEAD"), []byte("ref: refs/heads/none\n"), 0o600),
 		os.WriteFile(filepath.Join(dir, "config"), fmt.Appendf(nil, scratchConfig, r.format), 0o600),
 	)
 	if err != nil {
-		return fmt.Errorf("scratch directory: %w", err)
+		return noScratch(err)
 	}
 	r.git = &gitcmd.Git{Dir: dir, Objects: r.objects()}
 	return nil
+}
+
+// ErrScratch says that no scratch directory can be made: no repository can be read before that is put right.
+var ErrScratch = errors.New("no scratch directory can be made on this machine")
+
+func noScratch(err error) error {
+	return fmt.Errorf("%w: %w: make room in the temporary directory, or set TMPDIR to one that can be written to, and run the pass again", ErrScratch, err)
 }
 
 func (r *Repository) objects() string { return filepath.Join(r.dir, "objects") }
@@ -125,8 +133,9 @@ func (r *Repository) objects() string { return filepath.Join(r.dir, "objects") }
 // Close removes the scratch directory. Streams that Pack returned must be closed before. It may be called more than once.
 func (r *Repository) Close() error {
 	var err error
-	if r.scratch != "" {
-		err = os.RemoveAll(r.scratch)
+	if r.scratch != nil {
+		err = r.scratch.Close()
+		r.scratch = nil
 	}
 	if r.root != nil {
 		err = errors.Join(err, r.root.Close())
