@@ -23,6 +23,8 @@ type Config struct {
 	Keys string
 	// State is the directory of the local cache, which may be lost at any time.
 	State string
+	// Require is what the vault's store must be proven to hold the agent's credential to: RequireAppendOnly or RequireNone.
+	Require string
 	// Limits hold for all sources together.
 	Limits Limits
 	// Commit says when a long pass commits what it has so far.
@@ -30,6 +32,16 @@ type Config struct {
 	// Sources are in the order of the file.
 	Sources []Source
 }
+
+// Values of Config.Require. A vault in a directory of this machine defaults to RequireNone, since its files are whoever's may write there; every other to
+// RequireAppendOnly.
+const (
+	RequireAppendOnly = "append-only"
+	RequireNone       = "none"
+)
+
+// Local reports whether the vault is a directory of this machine.
+func Local(vault string) bool { return strings.HasPrefix(vault, "file:") }
 
 // Limits bound what farshore does to the network and to the stores. Zero is no limit.
 type Limits struct {
@@ -141,11 +153,28 @@ func (c *Config) place(path string) {
 	dir := filepath.Dir(path)
 	c.Path = path
 	c.Keys = below(dir, c.Keys, "keys")
+	if c.Require == "" {
+		c.Require = defaultRequire(c.Vault)
+	}
 	if c.State == "" && filepath.Clean(dir) == etcDir {
 		c.State = stateDir
 		return
 	}
 	c.State = below(dir, c.State, "state")
+}
+
+func defaultRequire(vault string) string {
+	if Local(vault) {
+		return RequireNone
+	}
+	return RequireAppendOnly
+}
+
+func checkRequire(s string) error {
+	if s != RequireAppendOnly && s != RequireNone {
+		return fmt.Errorf("%q is neither %s nor %s", s, RequireAppendOnly, RequireNone)
+	}
+	return nil
 }
 
 // below returns the directory p as seen from dir, and dir/fallback for none.

@@ -15,6 +15,7 @@ func (p *parser) topFields(c *Config) []field {
 		{"recipients", true, p.recipients(&c.Recipients)},
 		{"keys", false, p.text("keys", &c.Keys, checkDirectory)},
 		{"state", false, p.text("state", &c.State, checkDirectory)},
+		{"require", false, p.text("require", &c.Require, checkRequire)},
 		{"limits", false, p.limits("limits", &c.Limits)},
 		{"commit", false, func(n *yaml.Node) { p.mapping(n, "commit", p.commitFields(&c.Commit)) }},
 		{"sources", false, func(n *yaml.Node) { p.sources(n, c) }},

@@ -35,7 +35,7 @@ func TestExample(t *testing.T) {
 	}
 	want := &Config{
 		Path: filepath.Join(goodFiles, "example.yaml"), Vault: "gs://example-offsite/vault", Owner: got.Owner, Recipients: got.Recipients,
-		Keys: filepath.Join(goodFiles, "keys"), State: filepath.Join(goodFiles, "state"),
+		Keys: filepath.Join(goodFiles, "keys"), State: filepath.Join(goodFiles, "state"), Require: RequireAppendOnly,
 		Limits: Limits{Upload: 50 << 20, Download: 20e6, Requests: 200},
 		Commit: Commit{Every: 10 * time.Minute, Bytes: 8 << 30},
 		Sources: []Source{{
@@ -236,4 +236,22 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%+v\nis read anew as %+v, %v\n%s", c, again, err, render(c))
 		}
 	})
+}
+
+// TestRequireDefault holds a remote vault to a proof where the file says nothing, and a directory of this machine to none.
+func TestRequireDefault(t *testing.T) {
+	rest := "\nowner: ed25519:O2onvM62pC1io6jQKm8Nc2UyFXcd4kOmOsBIoYtZ2ik\nrecipients: [age1vfj6dgw3lpqltdh2wrmzp0v4tsfnt336m39j8ngmp0lypfssaceqc5kp25]\n"
+	for text, want := range map[string]string{
+		"vault: gs://offsite/vault":                        RequireAppendOnly,
+		"vault: s3://offsite/?endpoint=http://127.0.0.1:9": RequireAppendOnly,
+		"vault: rclone:nas:vault":                          RequireAppendOnly,
+		"vault: file:///srv/vault":                         RequireNone,
+		"vault: file:///srv/vault\nrequire: append-only":   RequireAppendOnly,
+		"vault: gs://offsite/vault\nrequire: none":         RequireNone,
+	} {
+		c, err := Parse("f.yaml", []byte(text+rest))
+		if err != nil || c.Require != want {
+			t.Errorf("%s: got %+v, %v; want %s", text, c, err, want)
+		}
+	}
 }
