@@ -23,17 +23,26 @@ type Bucket struct {
 	stats, lists       atomic.Int64
 	retries            atomic.Int64
 	sent, received     atomic.Int64
+
+	historian Historian // nil: the driver is none
+	keeper    Keeper    // nil: the driver is none
+	sight     atomic.Pointer[Sight]
+	listPage  int
 }
 
 // New returns a Bucket over the driver, which it does not own.
 func New(d Driver, o Options) *Bucket {
 	o = o.withDefaults()
-	return &Bucket{
+	b := &Bucket{
 		d: d, opts: o,
 		requestLimit: requestLimiter(o.RequestRate),
 		upLimit:      byteLimiter(o.UploadRate),
 		downLimit:    byteLimiter(o.DownloadRate),
+		listPage:     listPage,
 	}
+	b.historian, _ = AsHistorian(d)
+	b.keeper, _ = AsKeeper(d)
+	return b
 }
 
 // Traits says what kind of store this is.
@@ -41,7 +50,8 @@ func (b *Bucket) Traits() Traits { return b.d.Traits() }
 
 // Stats are counts since the Bucket was made. Each is exact, but they are not of one instant.
 type Stats struct {
-	// Creates, Opens, Stats and Lists count the requests by kind, retries included: stores price them differently.
+	// Creates, Opens, Stats and Lists count the requests by kind, retries included: stores price them differently. Listings of versions are Lists, questions
+	// for locks and settings Stats.
 	Creates, Opens, Stats, Lists int64
 	// Retries counts the failures after which a request was made again.
 	Retries int64
@@ -63,10 +73,14 @@ func (b *Bucket) Stats() Stats {
 // ReadAll returns the whole object, unless it has more than max bytes: then it fails without reading further. The slice is the
 // caller's.
 func (b *Bucket) ReadAll(ctx context.Context, name string, max int64) ([]byte, error) {
+	return b.readAll(ctx, name, "", max)
+}
+
+func (b *Bucket) readAll(ctx context.Context, name, id string, max int64) ([]byte, error) {
 	if err := CheckName("read", name); err != nil {
 		return nil, err
 	}
-	r := b.read(ctx, name, 0, max+1)
+	r := b.read(ctx, name, id, 0, max+1)
 	defer r.Close()
 	var buf bytes.Buffer
 	if n, err := r.announced(); err != nil {
@@ -86,10 +100,14 @@ func (b *Bucket) ReadAll(ctx context.Context, name string, max int64) ([]byte, e
 // ReadRange fills dst from offset off and returns how many bytes it read: fewer than len(dst) only with an error, which is
 // io.ErrUnexpectedEOF for errors.Is when the object ends before.
 func (b *Bucket) ReadRange(ctx context.Context, name string, off int64, dst []byte) (int, error) {
+	return b.readRange(ctx, name, "", off, dst)
+}
+
+func (b *Bucket) readRange(ctx context.Context, name, id string, off int64, dst []byte) (int, error) {
 	if err := CheckName("read", name); err != nil {
 		return 0, err
 	}
-	r := b.read(ctx, name, off, off+int64(len(dst)))
+	r := b.read(ctx, name, id, off, off+int64(len(dst)))
 	defer r.Close()
 	n, err := io.ReadFull(r, dst)
 	if err == io.EOF || err == io.ErrUnexpectedEOF { // as io.ReadFull says it: an *Error is neither
@@ -102,10 +120,14 @@ func (b *Bucket) ReadRange(ctx context.Context, name string, off int64, dst []by
 // it returns, so a missing object is seen here. Time is limited only while the store is waited for, so it may be read as slowly
 // as one likes. The caller closes it; it is not safe for concurrent use.
 func (b *Bucket) OpenStream(ctx context.Context, name string) (io.ReadCloser, error) {
+	return b.openStream(ctx, name, "")
+}
+
+func (b *Bucket) openStream(ctx context.Context, name, id string) (io.ReadCloser, error) {
 	if err := CheckName("read", name); err != nil {
 		return nil, err
 	}
-	r := b.read(ctx, name, 0, -1)
+	r := b.read(ctx, name, id, 0, -1)
 	if _, err := r.announced(); err != nil {
 		return nil, err
 	}
@@ -140,7 +162,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Info,
 		for more := true; more; {
 			var page []Info
 			var err error
-			if page, more, err = b.page(ctx, prefix, after); err != nil {
+			if page, more, err = b.page(ctx, prefix, after, b.listPage); err != nil {
 				yield(Info{}, err)
 				return
 			}
@@ -155,10 +177,10 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Info,
 }
 
 // page fetches and checks one page of a listing.
-func (b *Bucket) page(ctx context.Context, prefix, after string) (page []Info, more bool, err error) {
+func (b *Bucket) page(ctx context.Context, prefix, after string, limit int) (page []Info, more bool, err error) {
 	err = b.do(ctx, "list", prefix, func(ctx context.Context) (err error) {
 		b.lists.Add(1)
-		page, more, err = b.d.List(ctx, prefix, after, listPage)
+		page, more, err = b.d.List(ctx, prefix, after, limit)
 		return err
 	})
 	if err != nil {

@@ -16,15 +16,16 @@ type Sized interface{ Size() int64 }
 // a store that drips a few bytes a connection is still given up.
 const progress = 1 << 20
 
-// reader reads the bytes [off, end) of an object and opens it again where a connection broke off. Time counts only while
+// reader reads the bytes [off, end) of an object, or of one version of it, and opens it again where a connection broke off. Time counts only while
 // the store is asked, not while nobody reads. Not safe for concurrent use.
 type reader struct {
 	b    *Bucket
 	ctx  context.Context
 	name string
-	from int64 // first byte wanted
-	off  int64 // next byte
-	end  int64 // first byte not wanted; -1: to the object's end
+	id   string // of the version; empty: what a plain read sees
+	from int64  // first byte wanted
+	off  int64  // next byte
+	end  int64  // first byte not wanted; -1: to the object's end
 
 	body     io.ReadCloser // nil: not open
 	watch    *watch        // of the open body; held except while it is read
@@ -34,9 +35,9 @@ type reader struct {
 	err      error // what every further Read returns
 }
 
-// read returns a reader of the object's bytes [off, end). It makes no request yet. The caller closes it.
-func (b *Bucket) read(ctx context.Context, name string, off, end int64) *reader {
-	return &reader{b: b, ctx: ctx, name: name, from: off, off: off, end: end}
+// read returns a reader of the bytes [off, end) of a version of the object, or of what a plain read sees where id is empty. It makes no request yet. The caller closes it.
+func (b *Bucket) read(ctx context.Context, name, id string, off, end int64) *reader {
+	return &reader{b: b, ctx: ctx, name: name, id: id, from: off, off: off, end: end}
 }
 
 // Read reads some bytes. io.EOF means that the range or the object is at its end, whichever comes first.
@@ -104,7 +105,7 @@ func (r *reader) open() error {
 	}
 	r.b.opens.Add(1)
 	w := newWatch(r.ctx, r.b.opts.AttemptBase)
-	body, err := r.b.d.Open(w.ctx, r.name, r.off, n)
+	body, err := r.request(w.ctx, n)
 	w.hold()
 	r.watch = w
 	if err != nil {
@@ -115,6 +116,17 @@ func (r *reader) open() error {
 		r.bodyEnd = r.off + s.Size()
 	}
 	return nil
+}
+
+// request asks the driver for n bytes from where the reader is.
+func (r *reader) request(ctx context.Context, n int64) (io.ReadCloser, error) {
+	switch {
+	case r.id == "":
+		return r.b.d.Open(ctx, r.name, r.off, n)
+	case r.b.historian == nil:
+		return nil, unasked("read", r.name)
+	}
+	return r.b.historian.OpenVersion(ctx, r.name, r.id, r.off, n)
 }
 
 // settle decides what an attempt's error, which may be nil, means: the end, a failure, or another attempt.
@@ -141,13 +153,21 @@ func (r *reader) settle(err error) {
 	}
 }
 
-// expected is the offset at which the body should end: as announced, or else the object's size.
+// expected is the offset at which the body should end: as announced, or else the version's size.
 func (r *reader) expected() (int64, error) {
 	if r.bodyEnd >= 0 {
 		return r.bodyEnd, nil
 	}
-	info, err := r.b.Stat(r.ctx, r.name)
-	return info.Size, err
+	if r.id == "" {
+		info, err := r.b.Stat(r.ctx, r.name)
+		return info.Size, err
+	}
+	for v, err := range r.b.Versions(r.ctx, r.name) {
+		if err != nil || v.ID == r.id {
+			return v.Size, err
+		}
+	}
+	return 0, &Error{Kind: NotFound, Op: "read", Name: r.name, Err: fmt.Errorf("version %s is not listed", r.id)}
 }
 
 // finish closes the body and makes err the answer to every further Read.

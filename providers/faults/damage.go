@@ -75,7 +75,7 @@ func (m *mortal) Read(p []byte) (int, error) {
 func (m *mortal) Close() error { return m.body.Close() }
 
 // relist changes a page.
-func (f *Fault) relist(page []providers.Info, more bool) ([]providers.Info, bool) {
+func relist[T any](f *Fault, page []T, more bool) ([]T, bool) {
 	page = slices.Clone(page)
 	switch f.Action {
 	case ListMissing:

@@ -45,7 +45,8 @@ func (a Action) String() string { return actionNames[a] }
 
 // Fault is one line of a script: the Times operations from the At-th on, among those that match Op and Prefix, suffer Action.
 type Fault struct {
-	// Op is "create", "open", "stat" or "list"; empty for every operation.
+	// Op is "create", "open", "stat" or "list", or of a driver that has them "versions", "open-version", "lock" or "settings"; empty for every
+	// operation. "settings" has no name.
 	Op string
 	// Prefix is what the operation's name or prefix begins with.
 	Prefix string
@@ -211,9 +212,14 @@ func (f *Faults) Create(ctx context.Context, name string, body *io.SectionReader
 }
 
 // Open passes on to the driver below, and damages the body where the script says so.
-func (f *Faults) Open(ctx context.Context, name string, off, n int64) (r io.ReadCloser, err error) {
-	err = f.run(ctx, "open", name, fmt.Sprintf("%d %d", off, n), func(fault *Fault) (err error) {
-		if r, err = f.d.Open(ctx, name, off, n); err == nil {
+func (f *Faults) Open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	return f.open(ctx, "open", name, fmt.Sprintf("%d %d", off, n), func() (io.ReadCloser, error) { return f.d.Open(ctx, name, off, n) })
+}
+
+// open runs an operation that yields a body.
+func (f *Faults) open(ctx context.Context, op, name, note string, effect func() (io.ReadCloser, error)) (r io.ReadCloser, err error) {
+	err = f.run(ctx, op, name, note, func(fault *Fault) (err error) {
+		if r, err = effect(); err == nil {
 			r, err = f.damage(r, name, fault)
 		}
 		return err
@@ -243,7 +249,7 @@ func (f *Faults) Stat(ctx context.Context, name string) (info providers.Info, er
 func (f *Faults) List(ctx context.Context, prefix, after string, limit int) (page []providers.Info, more bool, err error) {
 	err = f.run(ctx, "list", prefix, fmt.Sprintf("after %q limit %d", after, limit), func(fault *Fault) (err error) {
 		if page, more, err = f.d.List(ctx, prefix, after, limit); err == nil && fault != nil {
-			page, more = fault.relist(page, more)
+			page, more = relist(fault, page, more)
 		}
 		return err
 	})

@@ -164,3 +164,70 @@ func TestTranscript(t *testing.T) {
 		t.Errorf("not asked to abbreviate: %s", got[0])
 	}
 }
+
+// TestHistory holds that without a script the driver below is seen as it is, and that one that keeps no versions does not become one that does.
+func TestHistory(t *testing.T) {
+	var m *mem.Versioned
+	open := func(*testing.T) providers.Driver { m = mem.NewVersioned(); return faults.New(m) }
+	providertest.Run(t, open)
+	providertest.RunHistory(t, open, providertest.Tamper{
+		Overwrite: func(_ *testing.T, name string, body []byte) { m.Set(name, body) },
+		Hide:      func(_ *testing.T, name string) { m.Hide(name) },
+		Markers:   true,
+	})
+	plain, twice := faults.New(mem.New()), faults.New(faults.New(mem.NewVersioned()))
+	if _, ok := providers.AsHistorian(plain); ok {
+		t.Error("a store without history seems to have one")
+	}
+	if _, ok := providers.AsKeeper(plain); ok {
+		t.Error("a store that can't be asked seems to answer")
+	}
+	if _, _, _, err := plain.Versions(t.Context(), "", providers.Mark{}, 1); providers.KindOf(err) != providers.Unsupported {
+		t.Errorf("versions of a store without: %v", err)
+	}
+	if _, err := plain.Settings(t.Context()); providers.KindOf(err) != providers.Unsupported {
+		t.Errorf("settings of a store without: %v", err)
+	}
+	if _, ok := providers.AsHistorian(twice); !ok {
+		t.Error("wrapped twice, the history is lost")
+	}
+}
+
+// TestHistoryFaults holds that each operation of a history suffers its fault, and is written down.
+func TestHistoryFaults(t *testing.T) {
+	m := mem.NewVersioned()
+	id := m.Set("a", []byte("0123456789"))
+	f := faults.New(m)
+	f.Add(faults.Fault{Op: "versions", Action: faults.ListFalseEnd}, faults.Fault{Op: "versions", At: 2, Action: faults.ListMissing}, faults.Fault{Op: "open-version", Action: faults.Truncate},
+		faults.Fault{Op: "lock", Action: faults.Before}, faults.Fault{Op: "settings", Action: faults.After})
+	m.Set("a", nil)
+	ctx := context.Background()
+	if page, _, more, err := f.Versions(ctx, "", providers.Mark{}, 1); len(page) != 1 || more || err != nil {
+		t.Errorf("a false end: %v, %v, %v", page, more, err)
+	}
+	if page, _, more, err := f.Versions(ctx, "", providers.Mark{}, 1); len(page) != 0 || !more || err != nil {
+		t.Errorf("one missing: %v, %v, %v", page, more, err)
+	}
+	r, err := f.OpenVersion(ctx, "a", id, 0, -1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if b, err := io.ReadAll(r); string(b) != "01234" || err != nil {
+		t.Errorf("truncated: %q, %v", b, err)
+	}
+	if _, err := f.Lock(ctx, "a", id); providers.KindOf(err) != providers.Temporary {
+		t.Errorf("lock: %v", err)
+	}
+	if s, err := f.Settings(ctx); providers.KindOf(err) != providers.Temporary || s.Versioning != "" {
+		t.Errorf("settings: %+v, %v", s, err)
+	}
+	want := []string{
+		`versions after "" "" limit 1 fault list-false-end: ok`, `versions after "" "" limit 1 fault list-missing: ok`, "open-version a 1 0 -1 fault truncate: ok",
+		"lock a 1 fault before: temporary failure", "settings fault after: temporary failure",
+	}
+	for i, line := range f.Transcript() {
+		if strings.Join(strings.Fields(line), " ") != want[i] {
+			t.Errorf("line %d: %q, want %q", i, line, want[i])
+		}
+	}
+}

@@ -14,6 +14,7 @@ import (
 	"fmt"
 	"net/url"
 	"strings"
+	"sync"
 
 	"cloud.google.com/go/storage"
 	"google.golang.org/api/option"
@@ -36,6 +37,9 @@ type Driver struct {
 	client *storage.Client
 	bucket *storage.BucketHandle
 	place  place
+
+	policyMu sync.Mutex
+	policy   knownPolicy
 }
 
 var _ providers.Driver = (*Driver)(nil)

@@ -64,15 +64,20 @@ func checksums(body *io.SectionReader) (crc uint32, sum []byte, err error) {
 // or does not match the store's CRC32C fails with kind Corrupt when it is read. Where a connection breaks, the client library goes on with the same
 // generation of the object from where it was; the context bounds how long.
 func (d *Driver) Open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	return d.open(ctx, d.object(name), name, off, n)
+}
+
+// open reads a range of the object, or of the generation that the handle names.
+func (d *Driver) open(ctx context.Context, o *storage.ObjectHandle, name string, off, n int64) (io.ReadCloser, error) {
 	if n == 0 {
 		// The store has no range of no bytes, and the object's existence still has to be known.
-		if _, err := d.object(name).Attrs(ctx); err != nil {
+		if _, err := o.Attrs(ctx); err != nil {
 			return nil, d.fail("open", name, err)
 		}
 		return empty{}, nil
 	}
 	// The library can't ask for stored bytes over the JSON interface, which only emulators are read through.
-	r, err := d.object(name).ReadCompressed(!d.place.isEmulator()).NewRangeReader(ctx, off, n)
+	r, err := o.ReadCompressed(!d.place.isEmulator()).NewRangeReader(ctx, off, n)
 	if beyondEnd(err) {
 		return empty{}, nil
 	}

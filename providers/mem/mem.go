@@ -68,11 +68,7 @@ func (d *Driver) Open(ctx context.Context, name string, off, n int64) (io.ReadCl
 	if err != nil {
 		return nil, err
 	}
-	data := o.body[min(off, int64(len(o.body))):]
-	if n >= 0 {
-		data = data[:min(n, int64(len(data)))]
-	}
-	return &reader{ctx: ctx, name: name, bytes: bytes.NewReader(data)}, nil
+	return newReader(ctx, name, o.body, off, n), nil
 }
 
 // Stat describes one object.
@@ -167,6 +163,15 @@ type reader struct {
 	name   string
 	closed bool
 	bytes  *bytes.Reader
+}
+
+// newReader reads n bytes from off, or to the end where n < 0.
+func newReader(ctx context.Context, name string, body []byte, off, n int64) *reader {
+	data := body[min(off, int64(len(body))):]
+	if n >= 0 {
+		data = data[:min(n, int64(len(data)))]
+	}
+	return &reader{ctx: ctx, name: name, bytes: bytes.NewReader(data)}
 }
 
 // Size is the number of bytes of the range (providers.Sized).

@@ -35,3 +35,14 @@ func TestTampering(t *testing.T) {
 		t.Errorf("List after Remove: %v, %v, %v", page, more, err)
 	}
 }
+
+func TestVersionedConformance(t *testing.T) {
+	providertest.Run(t, func(*testing.T) providers.Driver { return mem.NewVersioned() })
+	var d *mem.Versioned
+	open := func(*testing.T) providers.Driver { d = mem.NewVersioned(); return d }
+	providertest.RunHistory(t, open, providertest.Tamper{
+		Overwrite: func(_ *testing.T, name string, body []byte) { d.Set(name, body) },
+		Hide:      func(_ *testing.T, name string) { d.Hide(name) },
+		Markers:   true,
+	})
+}

@@ -14,7 +14,8 @@
 //
 //   - azureblob: a SAS or role that may create, read and list, and neither write nor delete, makes the store refuse a second write.
 //     rclone needs no more: containers are never looked for or created here.
-//   - b2: a second write of a name adds a version and hides the first. A key without deleteFiles and a bucket with Object Lock keep the first.
+//   - b2: a second write of a name adds a version and hides the first. A key without deleteFiles and a bucket with Object Lock keep the first; versions, what
+//     hides them, and locks are read over B2's own interface.
 //   - s3: versioning with a default Object Lock. The s3 driver also writes create-only, which rclone's does not.
 //   - sftp, webdav, local: nothing but what the server adds. Whoever may write may replace and delete.
 //
@@ -70,6 +71,7 @@ type Driver struct {
 	place   string
 	group   string // of rclone's statistics, in which it counts errors of listings that it does not return
 	pages   pageCache
+	b2      *backblaze // nil: the backend is another
 }
 
 var _ providers.Driver = (*Driver)(nil)
@@ -89,6 +91,11 @@ func Open(ctx context.Context, spec string, o Options) (*Driver, error) {
 		return nil, fail("open", r.place, err)
 	}
 	d := &Driver{fs: f, backend: r.info.Name, place: r.place, group: "farshore-" + rand.Text()}
+	if d.backend == "b2" {
+		if d.b2, err = newB2(ctx, r.config, r.path); err != nil {
+			return nil, errors.Join(fail("open", r.place, err), d.Close())
+		}
+	}
 	if err := d.checkBucket(ctx); err != nil {
 		return nil, errors.Join(fail("open", r.place, err), d.Close())
 	}

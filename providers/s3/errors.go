@@ -105,6 +105,23 @@ func (d *Driver) fail(ctx context.Context, op, name string, err error) error {
 	return e
 }
 
+// failVersion is fail for a request that may name a version: the method is refused where that is a marker, which has no bytes.
+func (d *Driver) failVersion(ctx context.Context, op, name string, id *string, err error) error {
+	if id != nil && ctx.Err() == nil && (statusOf(err) == http.StatusMethodNotAllowed || codeOf(err) == "MethodNotAllowed") {
+		return &providers.Error{Kind: providers.NotFound, Op: op, Name: name, Err: fmt.Errorf("version %s has no bytes: it is a delete marker", *id)}
+	}
+	return d.fail(ctx, op, name, err)
+}
+
+// codeOf is the store's own code, "" where the answer has none.
+func codeOf(err error) string {
+	var api smithy.APIError
+	if errors.As(err, &api) {
+		return api.ErrorCode()
+	}
+	return ""
+}
+
 // kindOf classifies an error that is not the context's end; status is the answer's, 0 where there was none.
 func kindOf(err error, status int) providers.Kind {
 	var api smithy.APIError

@@ -1,6 +1,7 @@
 // Package s3 is a vault's store in a bucket of Amazon S3 or of a service that speaks its protocol.
 //
-// What it asks of the service is little: PutObject, GetObject with a range, HeadObject, ListObjectsV2. An object is created with one PutObject under
+// What it asks of the service is little: PutObject, GetObject with a range, HeadObject, ListObjectsV2; and, where the
+// credential may ask, the versions of names, their locks, and how the bucket keeps them. An object is created with one PutObject under
 // If-None-Match: *, so that the service itself refuses a second one, and with its SHA-256 in the signature and as a stored checksum, so
 // that the service itself checks what arrived. A service that says it does not know the condition (501) is asked first whether the name
 // exists, from then on; one that ignores the condition silently can't be told apart here, only by the append-only probe.
@@ -120,11 +121,21 @@ func withPayloadHash(sum [32]byte) func(*awss3.Options) {
 
 // Open reads a range of the object.
 func (d *Driver) Open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
+	return d.open(ctx, name, nil, off, n)
+}
+
+// OpenVersion reads a range of one version (providers.Historian).
+func (d *Driver) OpenVersion(ctx context.Context, name, id string, off, n int64) (io.ReadCloser, error) {
+	return d.open(ctx, name, aws.String(id), off, n)
+}
+
+// open reads a range of the version, or of what a plain read sees where there is no id.
+func (d *Driver) open(ctx context.Context, name string, id *string, off, n int64) (io.ReadCloser, error) {
 	if n == 0 {
-		_, err := d.Stat(ctx, name)
+		_, err := d.head(ctx, "open", name, id)
 		return emptyBody(), err
 	}
-	in := &awss3.GetObjectInput{Bucket: aws.String(d.at.Bucket), Key: d.key(name)}
+	in := &awss3.GetObjectInput{Bucket: aws.String(d.at.Bucket), Key: d.key(name), VersionId: id}
 	switch {
 	case n > 0:
 		in.Range = aws.String(fmt.Sprintf("bytes=%d-%d", off, off+n-1))
@@ -136,7 +147,7 @@ func (d *Driver) Open(ctx context.Context, name string, off, n int64) (io.ReadCl
 		return emptyBody(), nil
 	}
 	if err != nil {
-		return nil, d.fail(ctx, "open", name, err)
+		return nil, d.failVersion(ctx, "open", name, id, err)
 	}
 	if err := checkRange(out, off); err != nil {
 		_ = out.Body.Close()
@@ -157,11 +168,20 @@ func checkRange(out *awss3.GetObjectOutput, off int64) error {
 
 // Stat describes one object.
 func (d *Driver) Stat(ctx context.Context, name string) (providers.Info, error) {
-	out, err := d.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String(d.at.Bucket), Key: d.key(name)})
+	out, err := d.head(ctx, "stat", name, nil)
 	if err != nil {
-		return providers.Info{}, d.fail(ctx, "stat", name, err)
+		return providers.Info{}, err
 	}
 	return providers.Info{Name: name, Size: aws.ToInt64(out.ContentLength), Modified: aws.ToTime(out.LastModified).UTC()}, nil
+}
+
+// head asks for a version's headers, or those of what a plain read sees where there is no id.
+func (d *Driver) head(ctx context.Context, op, name string, id *string) (*awss3.HeadObjectOutput, error) {
+	out, err := d.client.HeadObject(ctx, &awss3.HeadObjectInput{Bucket: aws.String(d.at.Bucket), Key: d.key(name), VersionId: id})
+	if err != nil {
+		return nil, d.failVersion(ctx, op, name, id, err)
+	}
+	return out, nil
 }
 
 func (d *Driver) key(name string) *string { return aws.String(d.prefix + name) }

@@ -65,6 +65,7 @@ func serve(ctx context.Context, dir, listen, root, guest string) error {
 		return err
 	}
 	opts.VersioningDir = dirs["versions"]
+	opts.CopyObjectThreshold = 5 << 30 // the largest source of a copy; as on AWS
 	backend, err := posix.New(dirs["data"], store, opts)
 	if err != nil {
 		return err
