@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"maps"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
@@ -286,4 +287,40 @@ func (r *rig) read(path string) error {
 		return err
 	}
 	return v.NewReader().Copy(ctx, io.Discard, &rec.Parts[0])
+}
+
+// TestReplacedAgent has another agent take a source over, which reads the pages of the one before: its chain says that it goes on from there, and what the source had
+// then stays restorable.
+func TestReplacedAgent(t *testing.T) {
+	r, src := newRig(t), newFakeSource()
+	src.put("a", words(1, 5000))
+	old := r.mustReplicate(src, agent.Options{}).Head
+	other, err := sign.Generate()
+	must(t, err)
+	r.declare(func(st *record.Statement) {
+		st.Signers = append(st.Signers, record.Signer{ID: other.ID(), Algorithm: "ed25519", Key: other.Public().String(), Roles: []string{record.RoleAgent}, Sources: []string{"*"}})
+	})
+	next := *r
+	next.agent, next.dir = other, filepath.Join(t.TempDir(), "state")
+	src.put("b", words(2, 5000))
+	head := next.mustReplicate(src, agent.Options{}).Head
+	if head.Chain == old.Chain {
+		t.Fatal("the new agent wrote to the old one's chain")
+	}
+	v := r.open()
+	chains, err := v.Chains(context.Background())
+	must(t, err)
+	for _, c := range chains {
+		switch first := c.Commits[0]; c.ID {
+		case head.Chain:
+			if k := first.Continues; k == nil || k.Chain != old.Chain || k.Seq != old.Seq || k.Hash != old.Hash {
+				t.Errorf("the new chain continues %+v", k)
+			}
+			diff(t, "the new chain", r.contents(v, c.Newest()), src.copy())
+		case old.Chain:
+			if got := r.contents(v, c.Newest()); len(got) != 1 {
+				t.Errorf("the old chain has %d items", len(got))
+			}
+		}
+	}
 }

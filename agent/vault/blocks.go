@@ -42,6 +42,7 @@ type blockReader struct {
 	reader  *Reader
 	ctx     context.Context // the reader's life: age keeps what it is given. Each request has its own deadline besides
 	object  string
+	version string // the store's id of the version that is read; empty: what a plain read sees
 	ref     record.Ref
 	fetches atomic.Int64
 
@@ -49,14 +50,15 @@ type blockReader struct {
 	tail []byte
 }
 
-// unitKey names a unit of a pack.
+// unitKey names a unit of a version of a pack.
 type unitKey struct {
-	pack record.Hash
-	unit int64
+	pack    record.Hash
+	version string
+	unit    int64
 }
 
-func newBlockReader(ctx context.Context, r *Reader, ref record.Ref) *blockReader {
-	return &blockReader{reader: r, ctx: ctx, object: record.PackName(ref.Name), ref: ref}
+func newBlockReader(ctx context.Context, r *Reader, ref record.Ref, version string) *blockReader {
+	return &blockReader{reader: r, ctx: ctx, object: record.PackName(ref.Name), version: version, ref: ref}
 }
 
 // ReadAt implements io.ReaderAt.
@@ -84,7 +86,7 @@ func (b *blockReader) at(off int64) ([]byte, error) {
 		}
 		return tail[off-start:], nil
 	}
-	key := unitKey{b.ref.Name, off / unitSize}
+	key := unitKey{b.ref.Name, b.version, off / unitSize}
 	data, ok := b.reader.unit(key)
 	if !ok {
 		var err error
@@ -115,7 +117,7 @@ func (b *blockReader) fetch(key unitKey) ([]byte, error) {
 	if b.fetches.Add(1) > 2 {
 		first, n = key.unit-key.unit%runUnits, runUnits
 	}
-	got, err, _ := b.reader.flight.Do(fmt.Sprintf("%s %d+%d", b.object, first, n), func() (any, error) {
+	got, err, _ := b.reader.flight.Do(fmt.Sprintf("%s %d+%d %s", b.object, first, n, b.version), func() (any, error) {
 		if data, ok := b.reader.unit(key); ok { // another flight has just landed
 			return map[int64][]byte{key.unit: data}, nil
 		}
@@ -127,7 +129,7 @@ func (b *blockReader) fetch(key unitKey) ([]byte, error) {
 		units := map[int64][]byte{}
 		for i := int64(0); i*unitSize < int64(len(data)); i++ {
 			units[first+i] = data[i*unitSize : min((i+1)*unitSize, int64(len(data)))]
-			b.reader.keep(unitKey{key.pack, first + i}, units[first+i])
+			b.reader.keep(unitKey{key.pack, key.version, first + i}, units[first+i])
 		}
 		return units, nil
 	})
@@ -142,7 +144,7 @@ func (b *blockReader) fetch(key unitKey) ([]byte, error) {
 
 func (b *blockReader) read(off, n int64) ([]byte, error) {
 	data := make([]byte, n)
-	m, err := b.reader.vault.bucket.ReadRange(b.ctx, b.object, off, data)
+	m, err := b.reader.vault.bucket.ReadVersionRange(b.ctx, b.object, b.version, off, data)
 	if err != nil && !(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
 		return nil, err
 	}

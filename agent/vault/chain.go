@@ -9,12 +9,9 @@ import (
 	"fmt"
 	"time"
 
-	"golang.org/x/sync/errgroup"
-
 	"farshore/agent/record"
 	"farshore/crypto/seal"
 	"farshore/crypto/sign"
-	"farshore/providers"
 )
 
 // Commit is one commit of a chain that counts, without the lists of what it adds.
@@ -30,6 +27,8 @@ type Commit struct {
 	StoredSize int64
 	// AddedBytes is the sum of the stored sizes of what the commit adds.
 	AddedBytes int64
+	// Version is the store's id of the version that was read, where the name has others or is hidden; else empty.
+	Version string
 }
 
 // Chain is the commits of one source by one agent.
@@ -41,8 +40,14 @@ type Chain struct {
 	Source record.Place
 	// Revoked is true when the owner revoked any of its commits: whoever wrote them begins another chain, and another deduplication domain.
 	Revoked bool
+	// RolledBack says that the chain ends before a commit that was seen earlier (Options.Seen), or has another in its place; it wraps
+	// ErrRolledBack. Nil: it does not, as far as is known.
+	RolledBack error
 	// Findings are what was noticed in this chain.
 	Findings []Finding
+
+	cut *Commit       // what the chain ends before, where that is a commit which the owner revoked
+	met map[Seen]bool // high-water marks that the chain has
 }
 
 // Head is the newest commit that counts, or nil.
@@ -60,133 +65,82 @@ func (c *Chain) note(s Severity, object, format string, args ...any) {
 	c.Findings = append(c.Findings, Finding{s, object, fmt.Sprintf(format, args...)})
 }
 
-// Chains reads and checks all chains of the vault, in the order of their ids. Memory is in proportion to the number of commits, without the lists
-// of what they add.
+// Chains reads and checks all chains of the vault, in the order of their ids. Memory is in proportion to the number of commits that count, without the lists
+// of what they add. High-water marks that no chain meets are findings, of their chain or of one without an id: see Unseen.
 func (v *Vault) Chains(ctx context.Context) ([]*Chain, error) {
 	var chains []*Chain
-	var names []providers.Info
-	flush := func() error {
-		if len(names) == 0 {
+	var r *chainReader
+	extra := newBudget()
+	end := func() error {
+		if r == nil {
 			return nil
 		}
-		c, err := v.readChain(ctx, names)
-		names = nil
-		if err == nil {
+		c, err := r.close(ctx)
+		if err == nil && !c.bare() {
 			chains = append(chains, c)
 		}
 		return err
 	}
-	current, junk := "", 0
-	for info, err := range v.bucket.List(ctx, "commits/", "") {
+	junk := 0
+	for n, err := range v.bucket.Names(ctx, "commits/", "") {
 		if err != nil {
 			return nil, err
 		}
-		if record.IsCanary(info.Name) {
+		if record.IsCanary(n.Name) {
 			continue
 		}
-		id, _, err := record.ParseCommitName(info.Name)
+		id, _, err := record.ParseCommitName(n.Name)
 		if err != nil {
 			junk++
 			continue
 		}
-		if id != current {
-			if err := flush(); err != nil {
+		if r == nil || id != r.chain.ID {
+			if err := end(); err != nil {
 				return nil, err
 			}
-			current = id
+			r = v.newChainReader(id, extra)
 		}
-		names = append(names, info)
+		if err := r.add(ctx, n); err != nil {
+			return nil, err
+		}
 	}
-	if err := flush(); err != nil {
+	if err := end(); err != nil {
 		return nil, err
 	}
+	chains, err := v.checkSeen(ctx, chains)
 	if junk > 0 {
 		chains = append(chains, &Chain{Findings: []Finding{{Tampering, "commits/", fmt.Sprintf("%d objects whose names are not those of commits were ignored", junk)}}})
 	}
-	return chains, nil
+	return chains, err
 }
+
+// bare reports whether there is nothing to say of the chain: its names have only delete markers.
+func (c *Chain) bare() bool { return len(c.Commits) == 0 && len(c.Findings) == 0 && !c.Revoked }
 
 // Chain reads one chain whole. A chain that the vault does not have is one without commits.
 func (v *Vault) Chain(ctx context.Context, id string) (*Chain, error) {
-	var names []providers.Info
-	for info, err := range v.bucket.List(ctx, "commits/"+id+"/", "") {
+	r := v.newChainReader(id, newBudget())
+	for n, err := range v.bucket.Names(ctx, "commits/"+id+"/", "") {
 		if err != nil {
 			return nil, err
 		}
-		if _, _, err := record.ParseCommitName(info.Name); err == nil {
-			names = append(names, info)
+		if _, _, err := record.ParseCommitName(n.Name); err != nil {
+			continue
+		}
+		if err := r.add(ctx, n); err != nil {
+			return nil, err
 		}
 	}
-	if len(names) == 0 {
-		return &Chain{ID: id}, nil
-	}
-	return v.readChain(ctx, names)
-}
-
-// readAhead is how many commits are read at a time: they are small, and the wait for each is the store's latency.
-const readAhead = 16
-
-func (v *Vault) readChain(ctx context.Context, names []providers.Info) (*Chain, error) {
-	id, _, err := record.ParseCommitName(names[0].Name)
+	c, err := r.close(ctx)
 	if err != nil {
 		return nil, err
 	}
-	c := &Chain{ID: id}
-	for len(names) > 0 {
-		n := min(readAhead, len(names))
-		batch := make([][]byte, n)
-		errs := make([]error, n)
-		g, gctx := errgroup.WithContext(ctx)
-		for i := range n {
-			g.Go(func() error {
-				batch[i], errs[i] = v.bucket.ReadAll(gctx, names[i].Name, providers.MaxObject)
-				if providers.KindOf(errs[i]) == providers.NotFound {
-					return nil
-				}
-				return errs[i]
-			})
+	for _, m := range v.seen {
+		if m.Chain == id {
+			v.hold(c, m)
 		}
-		if err := g.Wait(); err != nil {
-			return nil, err
-		}
-		for i := range n {
-			if !v.appendCommit(c, names[i], batch[i], errs[i], len(names)-i-1) {
-				return c, nil
-			}
-		}
-		names = names[n:]
 	}
 	return c, nil
-}
-
-// appendCommit checks one commit and appends it; false means that the chain ends before it.
-func (v *Vault) appendCommit(c *Chain, info providers.Info, stored []byte, readErr error, following int) bool {
-	commit, err := v.checkCommit(info.Name, stored, readErr, c.Head())
-	if err != nil {
-		c.Revoked = c.Revoked || errors.Is(err, errRevoked)
-		sev := Tampering
-		if errors.Is(err, errCommitMissing) || readErr != nil {
-			sev = Damage
-		}
-		if following > 0 {
-			c.note(sev, info.Name, "%v; it does not count, and neither do the %d commits after it", err, following)
-		} else {
-			c.note(sev, info.Name, "%v; it does not count", err)
-		}
-		return false
-	}
-	if commit.Seq == 1 {
-		v.openDescriptor(c, commit)
-	}
-	if !v.allowedSource(commit, c.Source.Name) {
-		c.note(Tampering, info.Name, "the signer may not commit for source %q; it does not count", c.Source.Name)
-		return false
-	}
-	c.Revoked = c.Revoked || commit.Revoked
-	commit.AddedBytes = addedBytes(&commit.Commit)
-	commit.Packs, commit.Meta, commit.Adopted, commit.Source = nil, nil, nil, ""
-	c.Commits = append(c.Commits, commit)
-	return true
 }
 
 func addedBytes(c *record.Commit) (n int64) {
@@ -203,7 +157,7 @@ var errRevoked = errors.New("the owner revoked its signer's commits from here on
 
 var errCommitMissing = errors.New("the commit before it is missing")
 
-// checkCommit verifies one stored commit as the successor of prev (nil: it must be the first).
+// checkCommit verifies one stored commit as the successor of prev (nil: it must be the first). With errRevoked it returns the commit too.
 func (v *Vault) checkCommit(object string, stored []byte, readErr error, prev *Commit) (*Commit, error) {
 	if readErr != nil {
 		return nil, fmt.Errorf("it can't be read: %w", readErr)
@@ -229,7 +183,7 @@ func (v *Vault) checkCommit(object string, stored []byte, readErr error, prev *C
 	c := &Commit{Commit: *body, Hash: sha256.Sum256(stored), Signer: signed.KeyID, StoredSize: int64(len(stored))}
 	c.Revoked = v.revoked(c)
 	if v.revokedAfter(c) {
-		return nil, errRevoked
+		return c, errRevoked
 	}
 	return c, nil
 }
@@ -317,12 +271,7 @@ func (v *Vault) revoked(c *Commit) bool {
 }
 
 func (v *Vault) revokedAfter(c *Commit) bool {
-	for _, r := range v.Statement().Revoked {
-		if r.Commit == nil && r.Signer == c.Signer && (r.Chain == "" || r.Chain == c.Chain) && c.Seq > r.Seq {
-			return true
-		}
-	}
-	return false
+	return outOfForce(v.Statement(), c.Signer, c.Chain, c.Seq)
 }
 
 // openDescriptor decrypts the first commit's sealed source descriptor where a key at hand can.

@@ -1,7 +1,6 @@
 package vault
 
 import (
-	"bytes"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -63,11 +62,18 @@ func (p *Pass) commit(ctx context.Context, upTo string, info CommitInfo) (*Commi
 	p.refs = 0
 	old := w.base.root
 	took := w.takeStored()
-	tables, err := w.mergeTables(ctx, append(append([]record.Ref{}, old.Tables...), took.tables...))
+	tables, err := w.freshTables(ctx, old.Tables)
 	if err != nil {
 		return nil, err
 	}
-	root := &record.Root{Source: w.source, Include: w.include, Exclude: w.exclude, Ranges: ranges, Keys: old.Keys, Tables: tables, States: old.States}
+	if tables, err = w.mergeTables(ctx, append(append([]record.Ref{}, tables...), took.tables...)); err != nil {
+		return nil, err
+	}
+	keys, err := w.freshKeys(ctx, old.Keys)
+	if err != nil {
+		return nil, err
+	}
+	root := &record.Root{Source: w.source, Include: w.include, Exclude: w.exclude, Ranges: ranges, Keys: keys, Tables: tables, States: old.States}
 	return w.commitRoot(ctx, root, sections, took, info)
 }
 
@@ -169,24 +175,49 @@ func (w *Writer) publish(ctx context.Context, c *record.Commit, stored []byte) e
 	if err != nil {
 		return err
 	}
-	if w.vault.bucket.Traits().CreateOnly == providers.CreateOnlyStore {
-		return nil
-	}
-	// The store can't refuse a second writer: at least see whether one has just won.
-	back, err := w.vault.bucket.ReadAll(ctx, name, providers.MaxObject)
-	if err != nil {
+	return w.stands(ctx, name, hash)
+}
+
+// stands returns nil when the commit just written is the one that readers take for its number. A store that can't refuse a second writer may have taken
+// another's as well; and even one that can takes a second where the first was hidden. Where the store shows versions, the oldest valid one counts, else what is there now.
+func (w *Writer) stands(ctx context.Context, name string, hash record.Hash) error {
+	foreign := fmt.Errorf("%w: %s was written by somebody else", ErrForeignCommit, name)
+	n, err := w.vault.history(ctx, name)
+	if err != nil && !errors.Is(err, errBlind) {
 		return err
 	}
-	if !bytes.Equal(back, stored) {
-		return fmt.Errorf("%w: %s was written by somebody else", ErrForeignCommit, name)
+	if n == nil || n.Plain() {
+		if w.vault.bucket.Traits().CreateOnly == providers.CreateOnlyStore {
+			return nil
+		}
+		back, err := w.vault.bucket.ReadAll(ctx, name, providers.MaxObject)
+		if err != nil {
+			return err
+		}
+		if sha256.Sum256(back) != hash {
+			return foreign
+		}
+		return nil
+	}
+	f, err := w.vault.oldestValid(ctx, n, w.chain.Head(), body{})
+	switch {
+	case err != nil:
+		return err
+	case f.why != nil:
+		return fmt.Errorf("%w: %s has %d versions, and those that count first are not this one: %v", ErrForeignCommit, name, n.Versions, f.why)
+	case f.commit.Hash != hash:
+		return foreign
 	}
 	return nil
 }
 
 // arrivedLate reports whether the commit under the name is one that an earlier run announced and gave up: its request reached the store after all.
 func (w *Writer) arrivedLate(ctx context.Context, name string) bool {
-	there, err := w.vault.bucket.ReadAll(ctx, name, providers.MaxObject)
-	return err == nil && w.intent.Seq > 0 && record.CommitName(w.domain, w.intent.Seq) == name && record.Hash(sha256.Sum256(there)) == w.intent.Hash
+	if w.intent.Seq == 0 || record.CommitName(w.domain, w.intent.Seq) != name {
+		return false
+	}
+	_, err := w.vault.readNamed(ctx, name, w.intent.Hash)
+	return err == nil
 }
 
 // settleLate takes the late commit for the chain's head, so that the next run goes on from it.

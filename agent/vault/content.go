@@ -10,7 +10,6 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
-	"farshore/agent/pack"
 	"farshore/agent/record"
 )
 
@@ -24,11 +23,14 @@ type Reader struct {
 	packs  *lru[record.Hash, *openPack]
 	frames *lru[frameKey, []byte]
 	units  *lru[unitKey, []byte]
+	right  *lru[record.Hash, string] // versions that were found to be right beneath others
 }
 
+// frameKey names a decoded frame of a version of a pack.
 type frameKey struct {
-	pack  record.Hash
-	index int
+	pack    record.Hash
+	version string
+	index   int
 }
 
 // Bounds of a Reader: opened packs, with 128 KiB each, frames, and units of packs of 1 MiB each.
@@ -37,11 +39,16 @@ const (
 	readerFrames     = 16
 	readerFrameBytes = 20 << 20
 	readerUnits      = 32
+	readerVersions   = 4096 // packs whose right version is remembered: a name and an id each
 )
 
 // NewReader returns a Reader over the vault's packs. Reading needs a recovery identity.
 func (v *Vault) NewReader() *Reader {
-	return &Reader{vault: v, packs: newLRU[record.Hash, *openPack](readerPacks), frames: newLRU[frameKey, []byte](readerFrames).holding(readerFrameBytes, func(b []byte) int { return len(b) }), units: newLRU[unitKey, []byte](readerUnits)}
+	return &Reader{
+		vault: v, packs: newLRU[record.Hash, *openPack](readerPacks),
+		frames: newLRU[frameKey, []byte](readerFrames).holding(readerFrameBytes, func(b []byte) int { return len(b) }),
+		units:  newLRU[unitKey, []byte](readerUnits), right: newLRU[record.Hash, string](readerVersions),
+	}
 }
 
 // ErrContent says that an item's bytes, put together from the vault, do not have the SHA-256 of its record.
@@ -128,16 +135,20 @@ func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) (int6
 	if err != nil {
 		return 0, err
 	}
-	if e.Offset < 0 || e.Length < 0 || e.Offset+e.Length > p.reader.RawSize() {
-		return 0, &DamageError{record.PackName(e.Pack.Name), fmt.Errorf("bytes %d to %d lie outside its %d", e.Offset, e.Offset+e.Length, p.reader.RawSize())}
-	}
 	var n int64
 	for n < e.Length {
 		if err := ctx.Err(); err != nil {
 			return n, err
 		}
+		if err := p.holds(e); err != nil {
+			return n, err
+		}
 		i := p.reader.FrameAt(e.Offset + n)
 		frame, err := r.frame(p, i)
+		if q := r.instead(ctx, p, err); q != nil {
+			p = q
+			continue
+		}
 		if err != nil {
 			return n, err
 		}
@@ -154,14 +165,14 @@ func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) (int6
 
 // frame returns a decoded frame, which must not be changed.
 func (r *Reader) frame(p *openPack, i int) ([]byte, error) {
-	key := frameKey{p.ref.Name, i}
+	key := frameKey{p.ref.Name, p.version, i}
 	r.mu.Lock()
 	b, ok := r.frames.get(key)
 	r.mu.Unlock()
 	if ok {
 		return b, nil
 	}
-	got, err, _ := r.flight.Do(fmt.Sprintf("%s %d", p.ref.Name, i), func() (any, error) {
+	got, err, _ := r.flight.Do(fmt.Sprintf("frame %s %d %s", p.ref.Name, i, p.version), func() (any, error) {
 		b, err := p.frame(i)
 		if err != nil {
 			return nil, err
@@ -188,60 +199,4 @@ func (r *Reader) keep(key unitKey, data []byte) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.units.put(key, data)
-}
-
-func (r *Reader) open(ctx context.Context, ref record.Ref) (*openPack, error) {
-	r.mu.Lock()
-	p, ok := r.packs.get(ref.Name)
-	r.mu.Unlock()
-	if ok {
-		return p, nil
-	}
-	got, err, _ := r.flight.Do("open "+ref.Name.String(), func() (any, error) {
-		p, err := r.openPack(context.WithoutCancel(ctx), ref) // others may wait for it, and later reads come by it
-
-		if err != nil {
-			return nil, err
-		}
-		r.mu.Lock()
-		r.packs.put(ref.Name, p)
-		r.mu.Unlock()
-		return p, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return got.(*openPack), nil
-}
-
-// openPack is a pack whose header was opened and whose seek table was read.
-type openPack struct {
-	ref    record.Ref
-	reader *pack.Reader
-}
-
-func (r *Reader) openPack(ctx context.Context, ref record.Ref) (*openPack, error) {
-	v := r.vault
-	object := record.PackName(ref.Name)
-	if v.opener.Empty() {
-		return nil, fmt.Errorf("%s: %w", object, ErrLocked)
-	}
-	plain, size, err := v.opener.ReaderAt(newBlockReader(ctx, r, ref), ref.Size)
-	if err != nil {
-		return nil, packError(object, err)
-	}
-	reader, err := pack.NewReader(plain, size, v.codec)
-	if err != nil {
-		return nil, packError(object, err)
-	}
-	return &openPack{ref: ref, reader: reader}, nil
-}
-
-func (p *openPack) frame(i int) ([]byte, error) {
-	_, _, _, raw := p.reader.FrameRange(i)
-	b, err := p.reader.ReadFrame(i, make([]byte, 0, raw))
-	if err != nil {
-		return nil, packError(record.PackName(p.ref.Name), err)
-	}
-	return b, nil
 }

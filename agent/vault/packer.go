@@ -90,7 +90,7 @@ func (p *packer) err() error {
 	return nil
 }
 
-// known returns where a chunk is, if it was stored or is on its way.
+// known returns where a chunk is, if it was stored or is on its way, and may be rested on.
 func (p *packer) known(name [32]byte) (record.Extent, bool, error) {
 	if e, ok := p.flying(name); ok {
 		return e, true, nil
@@ -98,6 +98,9 @@ func (p *packer) known(name [32]byte) (record.Extent, bool, error) {
 	var e record.Extent
 	loc, ok, err := p.w.local.Lookup(p.w.domain, name)
 	if err != nil || !ok {
+		return e, false, err
+	}
+	if _, ok, err := p.w.guard.packLasts(p.ctx, loc.Pack); err != nil || !ok {
 		return e, false, err
 	}
 	return record.Extent{Pack: loc.Pack, Offset: loc.Offset, Length: loc.Length}, true, nil
@@ -248,6 +251,9 @@ func (p *packer) upload(pp *pendingPack, b *blob) (sent bool, err error) {
 		return true, fmt.Errorf("%s came to %d bytes, more than an object may have", name, b.size)
 	}
 	_, existed, err := p.w.vault.bucket.Create(p.ctx, name, b.section(), pp.ref.Name)
+	if err == nil {
+		err = p.w.guard.checkStored(p.ctx, name, pp.ref, existed)
+	}
 	if err != nil {
 		return false, err
 	}

@@ -3,7 +3,6 @@ package vault
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
@@ -31,18 +30,6 @@ func (v *Vault) stored(ctx context.Context, name record.Hash) ([]byte, error) {
 	if v.cache != nil {
 		// The cache is disposable: that it can't keep something costs time only.
 		_ = v.cache.PutMeta(name, b)
-	}
-	return b, nil
-}
-
-// readNamed reads a whole object whose name is its hash.
-func (v *Vault) readNamed(ctx context.Context, object string, name record.Hash) ([]byte, error) {
-	b, err := v.bucket.ReadAll(ctx, object, providers.MaxObject)
-	if err != nil {
-		return nil, asDamage(object, err)
-	}
-	if record.Hash(sha256.Sum256(b)) != name {
-		return nil, &DamageError{object, errors.New("its bytes do not have the hash in its name")}
 	}
 	return b, nil
 }

@@ -119,7 +119,12 @@ func (w *Writer) store(ctx context.Context, ref record.Ref, b *blob) error {
 		return errors.New("a page came to more bytes than an object may have")
 	}
 	// That it exists already is no reason to leave it out: an earlier attempt, or an earlier run that came to no commit, may have stored it.
-	if _, _, err := w.vault.bucket.Create(ctx, record.MetaName(ref.Name), b.section(), ref.Name); err != nil {
+	name := record.MetaName(ref.Name)
+	_, existed, err := w.vault.bucket.Create(ctx, name, b.section(), ref.Name)
+	if err == nil {
+		err = w.guard.checkStored(ctx, name, ref, existed)
+	}
+	if err != nil {
 		return err
 	}
 	if w.vault.cache != nil {

@@ -32,6 +32,7 @@ type Span struct {
 	Splits []string
 	ranges []record.RootRange
 	mode   mode
+	short  ends // packs of its segments whose locks end too soon; nil without BeginOptions.MinLockLeft
 }
 
 // Rewrites reports whether records that did not change have to be handed to Keep all the same.

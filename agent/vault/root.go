@@ -12,7 +12,11 @@ import (
 
 // storeRoot returns the references of root and list: those of the base where nothing changed.
 func (w *Writer) storeRoot(ctx context.Context, root *record.Root, sections []record.ListSection) (*record.Ref, *record.Ref, error) {
-	if w.base != nil && w.plausible() {
+	lasts, err := w.rootLasts(ctx)
+	if err != nil {
+		return nil, nil, err
+	}
+	if lasts && w.plausible() {
 		same := *w.base.root
 		same.Ranges, same.Pages = w.base.ranges, nil
 		if reflect.DeepEqual(normal(same), normal(*root)) {
@@ -36,6 +40,18 @@ func (w *Writer) storeRoot(ctx context.Context, root *record.Root, sections []re
 		return nil, nil, err
 	}
 	return &ref, &list, nil
+}
+
+// rootLasts reports whether there is a base whose root and list may be named again.
+func (w *Writer) rootLasts(ctx context.Context) (bool, error) {
+	if w.base == nil {
+		return false, nil
+	}
+	_, ok, err := w.guard.metaLasts(ctx, *w.base.Commit.Root)
+	if err == nil && ok && w.base.Commit.List != nil {
+		_, ok, err = w.guard.metaLasts(ctx, *w.base.Commit.List)
+	}
+	return ok, err
 }
 
 // plausible reports whether this machine's clock is where it may be after the last commit. Otherwise the root is stored anew, for the store's clock to tell.
@@ -86,6 +102,12 @@ func (w *Writer) pageRanges(ctx context.Context, root *record.Root) error {
 	put := func() error {
 		raw := record.EncodeRanges(run)
 		ref, ok := known[sha256.Sum256(raw)]
+		if ok {
+			var err error
+			if _, ok, err = w.guard.metaLasts(ctx, ref); err != nil {
+				return err
+			}
+		}
 		if !ok {
 			var err error
 			if ref, err = w.putBytes(ctx, raw); err != nil {

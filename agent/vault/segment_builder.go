@@ -156,6 +156,9 @@ func (b *segmentBuilder) seal(ctx context.Context, to string, ps *pendingSegment
 	if err != nil {
 		return err
 	}
+	if err := b.w.guard.noteStuck(ctx, ref.Name, b.packs); err != nil {
+		return err
+	}
 	ps.ref = ref
 	ps.section = record.ListSection{Segment: ref.Name, Packs: distinct(append(b.packs, b.behind...)), Meta: b.pages}
 	b.page, b.index = nil, nil

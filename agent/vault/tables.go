@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"math/bits"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 
@@ -31,7 +32,7 @@ type tableBuilder struct {
 // the next commit adds.
 func (w *Writer) packStored(pp *pendingPack) error {
 	p := state.Pack{Name: pp.ref.Name, Size: pp.ref.Size, Chunks: pp.chunks}
-	if err := w.local.AddPack(w.domain, p, false); err != nil {
+	if err := w.index(p, false); err != nil {
 		return fmt.Errorf("local state: %w", err)
 	}
 	w.newPacks.Add(1)
@@ -39,6 +40,43 @@ func (w *Writer) packStored(pp *pendingPack) error {
 		return err
 	}
 	return w.flushTable(w.packer.ctx, tableRaw)
+}
+
+// index records a pack in the local state. Chunks that lie in a pack whose lock ends too soon are found in this one from then on.
+func (w *Writer) index(p state.Pack, committed bool) error {
+	if w.guard == nil {
+		return w.local.AddPack(w.domain, p, committed)
+	}
+	return w.local.AddPackOver(w.domain, p, committed, w.guard.need())
+}
+
+// indexLoaded is index for a pack of a chunk table: nobody has looked yet at the locks of packs that have the same chunks.
+func (w *Writer) indexLoaded(ctx context.Context, p state.Pack) error {
+	if w.guard != nil {
+		others, err := w.alsoIn(p)
+		if err != nil {
+			return err
+		}
+		if _, err := w.guard.earliest(ctx, others, func(record.Ref, time.Time) {}); err != nil {
+			return err
+		}
+	}
+	return w.index(p, true)
+}
+
+// alsoIn returns the other packs in which the local state has chunks of this one.
+func (w *Writer) alsoIn(p state.Pack) ([]record.Ref, error) {
+	var others []record.Ref
+	for _, c := range p.Chunks {
+		loc, found, err := w.local.Lookup(w.domain, c.Name)
+		if err != nil {
+			return nil, err
+		}
+		if found && loc.Pack.Name != p.Name {
+			others = append(others, loc.Pack)
+		}
+	}
+	return distinct(others), nil
 }
 
 func (w *Writer) addPack(p state.Pack, adopted bool) error {
@@ -199,7 +237,7 @@ func (w *Writer) loadTables(ctx context.Context) error {
 		if loaded {
 			continue
 		}
-		err = w.eachTablePack(ctx, t.Name, func(p state.Pack) error { return w.local.AddPack(w.domain, p, true) })
+		err = w.eachTablePack(ctx, t.Name, func(p state.Pack) error { return w.indexLoaded(ctx, p) })
 		var damage *DamageError
 		if errors.As(err, &damage) {
 			w.notice(Damage, damage.Object, "a chunk table can't be used, what it knows is stored anew: %v", damage.Err)
@@ -251,7 +289,15 @@ func (w *Writer) adopt(ctx context.Context) error {
 	infos, errs := w.statAll(ctx, packs)
 	for i, p := range packs {
 		info, err := infos[i], errs[i]
+		end, lasts, lockErr := w.guard.packLasts(ctx, record.Ref{Name: p.Name, Size: p.Size})
 		switch {
+		case lockErr != nil:
+			return lockErr
+		case !lasts:
+			w.notice(Notice, record.PackName(p.Name), "stored by an earlier run, and %s: its content is stored anew", endText(end))
+			if err := w.local.Forget(w.domain, p.Name); err != nil {
+				return err
+			}
 		case err == nil && info.Size == p.Size:
 			if err := w.addPack(p, true); err != nil {
 				return err
@@ -275,12 +321,27 @@ func (w *Writer) statAll(ctx context.Context, packs []state.Pack) ([]providers.I
 	g.SetLimit(readAhead)
 	for i, p := range packs {
 		g.Go(func() error {
-			infos[i], errs[i] = w.vault.bucket.Stat(ctx, record.PackName(p.Name))
+			infos[i], errs[i] = w.lookAt(ctx, record.PackName(p.Name))
 			return nil
 		})
 	}
 	_ = g.Wait() // each has its own error
 	return infos, errs
+}
+
+// lookAt describes an object: by a listing where the credential may not read it, as a writer's may be.
+func (w *Writer) lookAt(ctx context.Context, object string) (providers.Info, error) {
+	info, err := w.vault.bucket.Stat(ctx, object)
+	if providers.KindOf(err) != providers.Denied {
+		return info, err
+	}
+	for info, err := range w.vault.bucket.List(ctx, object, "") {
+		if err != nil || info.Name == object {
+			return info, err
+		}
+		break
+	}
+	return providers.Info{}, &providers.Error{Kind: providers.NotFound, Op: "list", Name: object, Err: errors.New("it is not listed")}
 }
 
 // noteCommitted marks the packs that a commit names as committed in the local state.

@@ -6,12 +6,11 @@ package vault
 import (
 	"bytes"
 	"context"
-	"crypto/sha256"
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
-	"time"
 
 	"filippo.io/age"
 
@@ -78,6 +77,8 @@ type Options struct {
 	Identities []age.Identity
 	// Cache may be nil.
 	Cache Cache
+	// Seen are high-water marks: commits that the chains are held to.
+	Seen []Seen
 }
 
 // Vault is an open vault. Its methods may be called concurrently.
@@ -92,6 +93,8 @@ type Vault struct {
 	statements []*record.Statement
 	hashes     []record.Hash // of statements
 	findings   []Finding
+	sightings  *sightings
+	seen       []Seen
 }
 
 // Open reads and checks the owner's statements. It fails when there are none, when they do not lead from the pinned owner's key, or when
@@ -101,7 +104,7 @@ func Open(ctx context.Context, b *providers.Bucket, o Options) (*Vault, error) {
 	if err != nil {
 		return nil, err
 	}
-	v := &Vault{bucket: b, codec: codec, opener: seal.NewOpener(o.Identities...), cache: o.Cache}
+	v := &Vault{bucket: b, codec: codec, opener: seal.NewOpener(o.Identities...), cache: o.Cache, sightings: newSightings(), seen: slices.Clone(o.Seen)}
 	if err := v.loadStatements(ctx, o); err != nil {
 		return nil, err
 	}
@@ -131,66 +134,6 @@ func (v *Vault) CanOpen() bool { return !v.opener.Empty() }
 
 func (v *Vault) note(s Severity, object, format string, args ...any) {
 	v.findings = append(v.findings, Finding{s, object, fmt.Sprintf(format, args...)})
-}
-
-// CreateOptions say what the first statement of a new vault contains.
-type CreateOptions struct {
-	Owner sign.PrivateKey
-	// Recovery and Metadata are age recipients, all of one class; Metadata is the agent's.
-	Recovery []string
-	Metadata string
-	// Agent is the first agent's signing key.
-	Agent sign.PublicKey
-	Time  time.Time
-	Note  string
-}
-
-// Create writes the owner's first statement into an empty place and returns the vault's id. It fails when anything is there.
-func Create(ctx context.Context, b *providers.Bucket, o CreateOptions) (string, error) {
-	for info, err := range b.List(ctx, "", "") {
-		if err != nil {
-			return "", err
-		}
-		return "", fmt.Errorf("%s is not empty (it has %s): a vault begins in an empty place", b.Traits().Place, info.Name)
-	}
-	st := firstStatement(o)
-	stored, err := encodeSigned(kindStatement, "-", func() ([]byte, error) { return record.EncodeStatement(st) }, o.Owner)
-	if err != nil {
-		return "", err
-	}
-	if _, err := seal.NewSealer(append(append([]string{}, o.Recovery...), o.Metadata)); err != nil {
-		return "", err
-	}
-	sum := sha256.Sum256(stored)
-	name := record.StatementName(1, sum)
-	if _, _, err := b.Create(ctx, name, section(stored), sum); err != nil {
-		return "", err
-	}
-	return record.Hash(sum).String(), nil
-}
-
-func firstStatement(o CreateOptions) *record.Statement {
-	st := &record.Statement{
-		N: 1, Time: o.Time.UTC(), Owner: o.Owner.Public().String(), Format: 1,
-		Parameters: DefaultParameters(),
-		Note:       o.Note,
-		Signers: []record.Signer{{
-			ID: o.Agent.ID(), Algorithm: "ed25519", Key: o.Agent.String(), Roles: []string{record.RoleAgent}, Sources: []string{"*"},
-		}},
-	}
-	for _, r := range o.Recovery {
-		st.Recipients = append(st.Recipients, record.Recipient{Recipient: r, Role: record.RoleRecovery})
-	}
-	st.Recipients = append(st.Recipients, record.Recipient{Recipient: o.Metadata, Role: record.RoleMetadata, Signer: o.Agent.ID()})
-	return st
-}
-
-// DefaultParameters are those of format version 1 (docs/format.md, section 3.1).
-func DefaultParameters() record.Parameters {
-	return record.Parameters{
-		PackSize: 32 << 20, FrameSize: 1 << 20, Chunking: "jc-v1.0.0", ChunkMin: 256 << 10, ChunkNormal: 1 << 20, ChunkMax: 4 << 20,
-		ChunkName: "blake3-keyed-256", Compression: "zstd", Padding: "steps-1",
-	}
 }
 
 func encodeSigned(kind, vaultID string, body func() ([]byte, error), k sign.PrivateKey) ([]byte, error) {
@@ -255,23 +198,27 @@ const maxStatements = 100_000
 func (v *Vault) readStatements(ctx context.Context) (map[int64][]candidate, error) {
 	byNumber := map[int64][]candidate{}
 	seen := 0
-	for info, err := range v.bucket.List(ctx, "vault/", "") {
+	for n, err := range v.bucket.Names(ctx, "vault/", "") {
 		if err != nil {
 			return nil, err
 		}
-		if record.IsCanary(info.Name) {
+		if record.IsCanary(n.Name) {
+			continue
+		}
+		if n.Versions == 0 {
+			v.sightings.add(layers(&n, -1, nil)...)
 			continue
 		}
 		if seen++; seen > maxStatements {
 			return nil, fmt.Errorf("vault/ has more than %d objects: somebody floods it", maxStatements)
 		}
-		c, err := v.readStatement(ctx, info)
+		c, err := v.readStatement(ctx, &n)
 		if err != nil {
 			var d *DamageError
 			if !errors.As(err, &d) {
 				return nil, err
 			}
-			v.note(Tampering, info.Name, "ignored: %v", d.Err)
+			v.note(Tampering, n.Name, "ignored: %v", d.Err)
 			continue
 		}
 		byNumber[c.st.N] = append(byNumber[c.st.N], c)
@@ -279,18 +226,16 @@ func (v *Vault) readStatements(ctx context.Context) (map[int64][]candidate, erro
 	return byNumber, nil
 }
 
-func (v *Vault) readStatement(ctx context.Context, info providers.Info) (candidate, error) {
-	bad := func(err error) (candidate, error) { return candidate{}, &DamageError{info.Name, err} }
-	n, hash, err := record.ParseStatementName(info.Name)
+// readStatement reads what is named as a statement. Where the name has several versions it takes the one with the hash, which says nothing yet of who signed it.
+func (v *Vault) readStatement(ctx context.Context, at *providers.Name) (candidate, error) {
+	bad := func(err error) (candidate, error) { return candidate{}, &DamageError{at.Name, err} }
+	n, hash, err := record.ParseStatementName(at.Name)
 	if err != nil {
 		return bad(err)
 	}
-	stored, err := v.bucket.ReadAll(ctx, info.Name, providers.MaxObject)
+	stored, err := v.statementBytes(ctx, at, hash)
 	if err != nil {
 		return candidate{}, err
-	}
-	if record.Hash(sha256.Sum256(stored)) != hash {
-		return bad(errors.New("its bytes do not have the hash in its name"))
 	}
 	sig, err := sign.Parse(kindStatement, stored)
 	if err != nil {
@@ -303,7 +248,25 @@ func (v *Vault) readStatement(ctx context.Context, info providers.Info) (candida
 	if st.N != n {
 		return bad(fmt.Errorf("it says it is number %d", st.N))
 	}
-	return candidate{info.Name, hash, sig, st}, nil
+	return candidate{at.Name, hash, sig, st}, nil
+}
+
+func (v *Vault) statementBytes(ctx context.Context, at *providers.Name, hash record.Hash) ([]byte, error) {
+	if at.Plain() {
+		if at.Size > providers.MaxObject {
+			return nil, &DamageError{at.Name, fmt.Errorf("it has %d bytes, and an object of a vault at most %d", at.Size, providers.MaxObject)}
+		}
+		return v.readNamed(ctx, at.Name, hash)
+	}
+	s, err := v.Search(ctx, at, hash)
+	v.sightings.add(s.Findings...)
+	switch {
+	case s.Right != nil:
+		return v.readVersion(ctx, at.Name, s.Right.ID, hash)
+	case err != nil:
+		return nil, err
+	}
+	return nil, &DamageError{at.Name, errors.New("none of its versions has the hash in its name")}
 }
 
 func (v *Vault) chooseFirst(cands []candidate, o Options) (*candidate, error) {

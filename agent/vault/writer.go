@@ -30,6 +30,8 @@ type BeginOptions struct {
 	Local *state.Store
 	// Now is the clock; nil means time.Now.
 	Now func() time.Time
+	// MinLockLeft is for how long what a new snapshot rests on must still be locked; 0 asks for nothing. Content whose pack's lock ends sooner is stored anew.
+	MinLockLeft time.Duration
 }
 
 // Writer appends to one source's chain: parts become chunks in packs, records become segments, and Commit makes it all a snapshot. Part may be
@@ -53,6 +55,7 @@ type Writer struct {
 	chain      *Chain
 	domain     string // the chain's id
 	keyID      string
+	guard      *guard // nil without MinLockLeft
 	base       *Snapshot
 	lists      map[record.Hash]record.LiveSegment // live segments of the base, with the list that has each one's section
 	continues  *record.Continues                  // an earlier chain's last good commit, for the first commit
@@ -84,9 +87,6 @@ type added struct {
 // copied. It must not write until a person has looked.
 var ErrForeignCommit = errors.New("the chain has a commit that this agent did not write")
 
-// ErrRolledBack says that the vault shows less of a chain than the agent has seen.
-var ErrRolledBack = errors.New("the chain ends before, or differs from, what this agent has seen of it")
-
 // Begin opens the source's chain for writing, or starts one with a first, empty commit. What an earlier run stored and did not commit is
 // adopted. The caller closes the Writer.
 func (v *Vault) Begin(ctx context.Context, o BeginOptions) (*Writer, error) {
@@ -97,7 +97,11 @@ func (v *Vault) Begin(ctx context.Context, o BeginOptions) (*Writer, error) {
 	if w.now == nil {
 		w.now = time.Now
 	}
+	w.guard = newGuard(w, o.MinLockLeft)
 	if err := w.prepare(); err != nil {
+		return nil, err
+	}
+	if err := w.guard.checkSettings(ctx); err != nil {
 		return nil, err
 	}
 	if err := w.openChain(ctx); err != nil {
@@ -175,9 +179,7 @@ func (w *Writer) openChain(ctx context.Context) error {
 	}
 	if chain.Revoked {
 		w.notice(Notice, "commits/"+chain.ID, "the owner revoked commits of this chain: a new one begins, which deduplicates against nothing of it")
-		if last := chain.Newest(); last != nil {
-			w.continues = &record.Continues{Chain: chain.ID, Seq: last.Seq, Hash: last.Hash}
-		}
+		w.goOnFrom(chain)
 		return w.startChain(ctx)
 	}
 	if err := w.checkHead(chain); err != nil {
@@ -191,6 +193,10 @@ func (w *Writer) openChain(ctx context.Context) error {
 	if newest == nil {
 		return fmt.Errorf("chain %s has no snapshot to go on from", chain.ID)
 	}
+	// Whether locks can be read at all shows before anything is captured.
+	if _, _, err := w.guard.metaLasts(ctx, *newest.Root); err != nil {
+		return err
+	}
 	if w.base, err = w.vault.Snapshot(ctx, newest); err != nil {
 		return err
 	}
@@ -203,7 +209,8 @@ func (w *Writer) openChain(ctx context.Context) error {
 	return w.loadTables(ctx)
 }
 
-// findChain returns the chain of this agent's key for this source, or nil.
+// findChain returns the chain of this agent's key for this source, or nil: then a new one begins, which continues the newest one of another agent's where its name
+// can be read.
 func (w *Writer) findChain(ctx context.Context) (*Chain, error) {
 	id, ok, err := w.local.Chain(w.source.Name)
 	if err != nil {
@@ -216,19 +223,33 @@ func (w *Writer) findChain(ctx context.Context) (*Chain, error) {
 	if err != nil {
 		return nil, err
 	}
-	var best *Chain
+	var best, others *Chain // the newest of ours, and of another agent's
 	for _, c := range chains {
-		if c.Head() == nil || c.Source.Name != w.source.Name || c.Commits[0].Signer != w.agent.ID() || c.Retired() {
+		if c.Head() == nil || c.Source.Name != w.source.Name || c.Retired() {
 			continue
 		}
-		if best == nil || c.Head().Time.After(best.Head().Time) {
-			best = c
+		newest := &others
+		if c.Commits[0].Signer == w.agent.ID() {
+			newest = &best
+		}
+		if *newest == nil || c.Head().Time.After((*newest).Head().Time) {
+			*newest = c
 		}
 	}
 	if best != nil {
 		return best, w.local.SetChain(w.source.Name, best.ID)
 	}
+	if others != nil {
+		w.goOnFrom(others)
+	}
 	return nil, nil
+}
+
+// goOnFrom makes the first commit of a new chain say that it continues another one, where that has a snapshot.
+func (w *Writer) goOnFrom(c *Chain) {
+	if last := c.Newest(); last != nil {
+		w.continues = &record.Continues{Chain: c.ID, Seq: last.Seq, Hash: last.Hash}
+	}
 }
 
 func (w *Writer) knownChain(ctx context.Context, id string) (*Chain, error) {
@@ -292,12 +313,6 @@ func (w *Writer) checkHead(c *Chain) error {
 		return fmt.Errorf("%w: %s, while its own last is %d", ErrForeignCommit, record.CommitName(c.ID, next.Seq), head.Seq)
 	}
 	return w.local.SetHead(intent)
-}
-
-func (w *Writer) notice(s Severity, object, format string, args ...any) {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	w.notices = append(w.notices, Finding{s, object, fmt.Sprintf(format, args...)})
 }
 
 // startChain makes new keys and the first commit, so that whatever happens later, a next run finds both again.
@@ -381,13 +396,4 @@ func (w *Writer) descriptor() (string, error) {
 		return "", err
 	}
 	return base64.StdEncoding.EncodeToString(sealed), nil
-}
-
-// TakeNotices returns what was noticed since the last call.
-func (w *Writer) TakeNotices() []Finding {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	n := w.notices
-	w.notices = nil
-	return n
 }

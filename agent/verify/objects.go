@@ -3,8 +3,8 @@ package verify
 import (
 	"context"
 	"crypto/sha256"
+	"fmt"
 	"io"
-	"sync"
 
 	"golang.org/x/sync/errgroup"
 
@@ -17,21 +17,22 @@ import (
 func (r *run) hashAll(ctx context.Context) error {
 	g, ctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.o.Workers)
-	var mu sync.Mutex
 	for _, room := range []string{"packs/", "meta/"} {
-		for info, err := range r.v.Bucket().List(ctx, room, "") {
+		for n, err := range r.v.Bucket().Names(ctx, room, "") {
 			if err != nil {
 				return errorOf(g, err)
 			}
-			name, ok := r.parse(room, info)
+			name, ok := r.parse(room, &n)
 			if !ok {
 				continue
 			}
 			g.Go(func() error {
-				intact, err := r.hash(ctx, info, name)
-				mu.Lock()
-				r.stored[place{name, room == "meta/"}] = object{size: info.Size, intact: intact}
-				mu.Unlock()
+				o, err := r.object(ctx, n, name)
+				if o != nil {
+					r.mu.Lock()
+					r.stored[place{name, room == "meta/"}] = *o
+					r.mu.Unlock()
+				}
 				return err
 			})
 		}
@@ -47,27 +48,56 @@ func errorOf(g *errgroup.Group, err error) error {
 	return err
 }
 
-func (r *run) parse(room string, info providers.Info) (record.Hash, bool) {
-	if record.IsCanary(info.Name) {
+func (r *run) parse(room string, n *providers.Name) (record.Hash, bool) {
+	if record.IsCanary(n.Name) {
 		return record.Hash{}, false
 	}
 	parse := record.ParsePackName
 	if room == "meta/" {
 		parse = record.ParseMetaName
 	}
-	name, err := parse(info.Name)
+	name, err := parse(n.Name)
 	if err != nil {
-		r.note(vault.Tampering, info.Name, "no object of a vault has such a name: ignored")
+		r.note(vault.Tampering, n.Name, "no object of a vault has such a name: ignored")
 		return name, false
 	}
 	return name, true
 }
 
-// hash reads one object whole.
-func (r *run) hash(ctx context.Context, info providers.Info, name record.Hash) (bool, error) {
+// object checks one object, whichever of its versions is the right one. Nil says that nothing is there.
+func (r *run) object(ctx context.Context, n providers.Name, name record.Hash) (*object, error) {
+	if !n.Plain() {
+		return r.beneath(ctx, &n, name)
+	}
+	if n.Size > providers.MaxObject {
+		r.note(vault.Damage, n.Name, "it has %d bytes, and an object of a vault at most %d: it was not read", n.Size, providers.MaxObject)
+		return &object{size: n.Size}, nil
+	}
+	wrong, err := r.hash(ctx, n.Info, name)
+	if err != nil {
+		return nil, err
+	}
+	if wrong != "" && r.res.Versions == providers.SightSeen {
+		// It may have been overwritten or hidden since it was listed.
+		now, err := r.v.Bucket().History(ctx, n.Name)
+		if err != nil && providers.KindOf(err) != providers.NotFound {
+			return nil, err
+		}
+		if err == nil && !now.Plain() {
+			return r.beneath(ctx, &now, name)
+		}
+	}
+	if wrong != "" {
+		r.note(vault.Damage, n.Name, "%s", wrong)
+	}
+	return &object{size: n.Size, intact: wrong == ""}, nil
+}
+
+// hash reads one object whole and says what is wrong with it, nothing where it is intact.
+func (r *run) hash(ctx context.Context, info providers.Info, name record.Hash) (wrong string, err error) {
 	body, err := r.v.Bucket().OpenStream(ctx, info.Name)
 	if err != nil {
-		return false, r.unreadable(info.Name, err)
+		return unreadable(err)
 	}
 	h := sha256.New()
 	n, err := io.Copy(h, body)
@@ -75,28 +105,25 @@ func (r *run) hash(ctx context.Context, info providers.Info, name record.Hash) (
 		err = cerr
 	}
 	if err != nil {
-		return false, r.unreadable(info.Name, err)
+		return unreadable(err)
 	}
 	r.o.Progress.Objects.Add(1)
 	r.o.Progress.Bytes.Add(n)
 	if record.Hash(h.Sum(nil)) != name {
-		r.note(vault.Damage, info.Name, "its %d bytes do not have the hash in its name", n)
-		return false, nil
+		return fmt.Sprintf("its %d bytes do not have the hash in its name", n), nil
 	}
-	return true, nil
+	return "", nil
 }
 
-// unreadable notes an object that the store lists and does not give; other failures end the verification.
-func (r *run) unreadable(name string, err error) error {
+// unreadable says what is wrong with an object that the store lists and does not give; other failures end the verification.
+func unreadable(err error) (wrong string, _ error) {
 	switch providers.KindOf(err) {
 	case providers.NotFound:
-		r.note(vault.Damage, name, "the store lists it and does not have it")
-		return nil
+		return "the store lists it and does not have it", nil
 	case providers.Corrupt:
-		r.note(vault.Damage, name, "it can't be read whole: %v", err)
-		return nil
+		return fmt.Sprintf("it can't be read whole: %v", err), nil
 	}
-	return err
+	return "", err
 }
 
 // need checks that an object that something names is there with its size and intact, and reports once where it is not.

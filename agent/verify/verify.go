@@ -14,6 +14,7 @@ import (
 
 	"farshore/agent/record"
 	"farshore/agent/vault"
+	"farshore/providers"
 )
 
 // Options say what to check.
@@ -53,6 +54,14 @@ type Result struct {
 	// Objects were read whole and compared with the hash in their name.
 	Objects     int64 `json:"objects_hashed"`
 	ObjectBytes int64 `json:"bytes_hashed"`
+	// Versions says whether the versions of names were looked at: "seen"; "none" where the store keeps none; "denied" where the credential may not list
+	// them: then what lies beneath an object is not known.
+	Versions providers.Sight `json:"versions"`
+	// ExtraVersions and Markers are how many versions there are beside the right one of each name, and how many delete markers.
+	ExtraVersions int64 `json:"extra_versions"`
+	Markers       int64 `json:"delete_markers"`
+	// Locks say what keeps the objects that the newest snapshots need from being removed; nil where the store can't be asked.
+	Locks *Locks `json:"locks,omitempty"`
 	// Unreferenced objects are intact and named by no commit: packs of a pass that did not come to its commit.
 	Unreferenced     int64 `json:"unreferenced_objects"`
 	UnreferencedSize int64 `json:"unreferenced_bytes"`
@@ -97,13 +106,14 @@ func Full(ctx context.Context, v *vault.Vault, o Options) (*Result, error) {
 	if o.Progress == nil {
 		o.Progress = new(Progress)
 	}
-	r := &run{v: v, o: o, stored: map[place]object{}, res: &Result{
+	r := &run{v: v, o: o, stored: map[place]object{}, commits: map[string]record.Hash{}, told: map[string]struct{}{}, res: &Result{
 		VaultID: v.ID(), Owner: v.Owner().String(), Pinned: v.Pinned(), Statements: int(v.Statement().N), ItemsChecked: o.Items, Started: time.Now(),
 	}}
 	for _, f := range v.Findings() {
 		r.add(f)
 	}
 	err := r.all(ctx)
+	r.sightings()
 	r.res.Objects, r.res.ObjectBytes = o.Progress.Objects.Load(), o.Progress.Bytes.Load()
 	r.res.Items, r.res.ItemBytes = o.Progress.Items.Load(), o.Progress.ItemBytes.Load()
 	r.res.Seconds = time.Since(r.res.Started).Seconds()
@@ -119,9 +129,11 @@ type run struct {
 	// list is the list of that name, by segment.
 	listName record.Hash
 	list     map[record.Hash]*record.ListSection
+	commits  map[string]record.Hash // of commits that count, by name, where the name has several versions or is hidden
 
-	mu  sync.Mutex
-	res *Result
+	mu   sync.Mutex
+	res  *Result
+	told map[string]struct{} // names whose versions and markers are findings already
 }
 
 // place is a name in meta/ or packs/: the same bytes may lie in both.
@@ -132,9 +144,11 @@ type place struct {
 
 // object is a stored object: its size, whether its bytes match its name, and whether a commit names it.
 type object struct {
-	size   int64
-	intact bool
-	named  bool
+	size    int64
+	intact  bool
+	named   bool
+	live    bool   // a newest snapshot needs it
+	version string // the store's id of the right version, where the name has others or is hidden
 }
 
 func (r *run) add(f vault.Finding) {
@@ -167,26 +181,22 @@ func (r *run) damage(err error) error {
 
 func (r *run) all(ctx context.Context) error {
 	var err error
-	if r.chains, err = r.v.Chains(ctx); err != nil {
+	if r.res.Versions, err = r.v.Bucket().Sight(ctx); err != nil {
 		return err
 	}
-	if r.o.Source != "" {
-		r.chains = slices.DeleteFunc(r.chains, func(c *vault.Chain) bool { return c.ID != r.o.Source && c.Source.Name != r.o.Source })
-	}
-	for _, c := range r.chains {
-		r.o.Progress.Chains.Add(1)
-		r.o.Progress.Commits.Add(int64(len(c.Commits)))
-		for _, f := range c.Findings {
-			r.add(f)
-		}
-		for _, k := range c.Commits {
-			r.o.Progress.PlannedBytes.Add(k.AddedBytes)
-		}
+	if err := r.readChains(ctx); err != nil {
+		return err
 	}
 	if err := r.hashAll(ctx); err != nil {
 		return err
 	}
+	if err := r.inventory(ctx); err != nil {
+		return err
+	}
 	if err := r.follow(ctx); err != nil {
+		return err
+	}
+	if err := r.locks(ctx); err != nil {
 		return err
 	}
 	if r.v.CanOpen() {
@@ -203,6 +213,38 @@ func (r *run) all(ctx context.Context) error {
 		if !o.named && o.intact && r.o.Source == "" {
 			r.res.Unreferenced++
 			r.res.UnreferencedSize += o.size
+		}
+	}
+	return nil
+}
+
+// readChains reads the chains that are to be checked. What is found of chains that have gone, or of none, is told for any source.
+func (r *run) readChains(ctx context.Context) error {
+	var err error
+	if r.chains, err = r.v.Chains(ctx); err != nil {
+		return err
+	}
+	for _, c := range r.chains {
+		for _, k := range c.Commits {
+			if k.Version != "" {
+				r.commits[record.CommitName(c.ID, k.Seq)] = k.Hash
+			}
+		}
+	}
+	if r.o.Source != "" {
+		r.chains = slices.DeleteFunc(r.chains, func(c *vault.Chain) bool {
+			gone := c.ID == "" || c.RolledBack != nil && c.Head() == nil
+			return !gone && c.ID != r.o.Source && c.Source.Name != r.o.Source
+		})
+	}
+	for _, c := range r.chains {
+		r.o.Progress.Chains.Add(1)
+		r.o.Progress.Commits.Add(int64(len(c.Commits)))
+		for _, f := range c.Findings {
+			r.add(f)
+		}
+		for _, k := range c.Commits {
+			r.o.Progress.PlannedBytes.Add(k.AddedBytes)
 		}
 	}
 	return nil

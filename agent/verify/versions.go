@@ -1,0 +1,96 @@
+package verify
+
+import (
+	"context"
+
+	"farshore/agent/record"
+	"farshore/agent/vault"
+	"farshore/providers"
+)
+
+// beneath checks an object whose name has several versions or is hidden: it is intact where one of them has the hash in the name, and what else is there is told.
+func (r *run) beneath(ctx context.Context, n *providers.Name, name record.Hash) (*object, error) {
+	s, err := r.v.Search(ctx, n, name)
+	r.o.Progress.Bytes.Add(s.Bytes)
+	if err != nil && ctx.Err() != nil {
+		return nil, err
+	}
+	r.extra(n, s.Findings)
+	if s.Right == nil && err != nil {
+		return nil, err
+	}
+	if n.Versions == 0 {
+		return nil, nil
+	}
+	r.o.Progress.Objects.Add(1)
+	if s.Right == nil {
+		r.note(vault.Damage, n.Name, "none of its versions that were looked at has the hash in its name")
+		return &object{size: n.Size}, nil
+	}
+	return &object{size: s.Right.Size, intact: true, version: s.Right.ID}, nil
+}
+
+// extra counts the versions beside the right one and the markers of a name, and adds what is said of them.
+func (r *run) extra(n *providers.Name, findings []vault.Finding) {
+	for _, f := range findings {
+		r.add(f)
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.told[n.Name] = struct{}{}
+	r.res.ExtraVersions += int64(max(0, n.Versions-1))
+	r.res.Markers += int64(n.Markers)
+}
+
+// inventory lists the versions and markers of the names outside packs/ and meta/. It is for stores that show them.
+func (r *run) inventory(ctx context.Context) error {
+	if r.res.Versions != providers.SightSeen {
+		return nil
+	}
+	for _, room := range []string{"vault/", "commits/", "reports/"} {
+		for n, err := range r.v.Bucket().Names(ctx, room, "") {
+			if err != nil {
+				return err
+			}
+			if n.Plain() || record.IsCanary(n.Name) {
+				continue
+			}
+			findings, err := r.overlaid(ctx, &n)
+			if err != nil {
+				return err
+			}
+			r.extra(&n, findings)
+		}
+	}
+	return nil
+}
+
+// overlaid says what lies beside the right version of a name. A statement's has the hash in its name, a commit's is the one that its chain has, and of what no
+// chain has, and of a report, the oldest is taken for it: their bodies are not looked at here.
+func (r *run) overlaid(ctx context.Context, n *providers.Name) ([]vault.Finding, error) {
+	_, hash, err := record.ParseStatementName(n.Name)
+	known := err == nil
+	if !known {
+		hash, known = r.commits[n.Name]
+	}
+	if !known {
+		return vault.Layers(n, n.ID), nil
+	}
+	s, err := r.v.Search(ctx, n, hash)
+	if s.Right != nil {
+		err = nil
+	}
+	return s.Findings, err
+}
+
+// sightings adds what reading noticed and the inventory did not: what was overwritten or hidden while it was under way.
+func (r *run) sightings() {
+	for _, f := range r.v.Sightings() {
+		r.mu.Lock()
+		_, known := r.told[f.Object]
+		r.mu.Unlock()
+		if !known {
+			r.add(f)
+		}
+	}
+}
