@@ -17,11 +17,14 @@ func (p *pass) list() {
 	defer old.r.Close()
 	failed := 0
 	for i, s := range p.out.Spans() {
+		err := p.out.Renew(p.ctx, i)
 		if !p.send(&op{what: begin, span: i}) {
 			return
 		}
-		j := &join{pass: p, span: s, old: old}
-		err := j.run()
+		j := &join{pass: p, span: s, at: i, old: old}
+		if err == nil {
+			err = j.run()
+		}
 		if err != nil {
 			failed++
 		}
@@ -61,6 +64,7 @@ func (p *pass) send(o *op) bool {
 type join struct {
 	pass *pass
 	span *vault.Span
+	at   int // which span it is
 	old  *oldReader
 	seen int
 }
@@ -153,16 +157,32 @@ func (j *join) decide(e source.Entry, last *vault.OldRecord) error {
 		if last.State != record.Deleted {
 			j.pass.countKept(last.Record)
 		}
-		return j.keep(*last)
+		return j.keepAsItIs(*last)
 	case last != nil && last.State != record.Deleted && j.pass.src.Unchanged(e, last.Record):
+		end, short, err := j.pass.out.Short(j.pass.ctx, j.span, last.Record)
+		if err != nil {
+			return err
+		}
+		if short && e.Kind == record.KindObject {
+			return j.capture(&op{what: capture, path: e.Path, entry: e, old: *last, span: j.at, renews: true, until: end})
+		}
+		if short {
+			j.pass.outlived(e.Path, end)
+		}
 		progress.Unchanged.Add(1)
 		j.pass.countItem(e.Path, last.Record)
 		return j.keep(*last)
 	}
-	o := &op{what: capture, path: e.Path, entry: e}
+	o := &op{what: capture, path: e.Path, entry: e, span: j.at}
 	if last != nil {
 		o.old = *last
 	}
+	return j.capture(o)
+}
+
+// capture has an item captured.
+func (j *join) capture(o *op) error {
+	e, progress := o.entry, j.pass.o.Progress
 	progress.Planned.Add(1)
 	progress.PlannedBytes.Add(max(0, e.Size))
 	return j.send(o)
@@ -176,7 +196,7 @@ func (j *join) gone(o vault.OldRecord) error {
 	}
 	if !j.pass.o.Match(o.Path) {
 		j.pass.countKept(o.Record)
-		return j.keep(o)
+		return j.keepAsItIs(o)
 	}
 	if l, ok := j.pass.src.(source.Lasting); ok {
 		return j.vanished(o, l.Vanished(o.Record))
@@ -189,11 +209,31 @@ func (j *join) gone(o vault.OldRecord) error {
 func (j *join) vanished(o vault.OldRecord, u *source.Unreadable) error {
 	if u == nil || o.State == record.Unreadable && o.Reason == u.Reason {
 		j.pass.countItem(o.Path, o.Record)
-		return j.keep(o)
+		return j.keepAsItIs(o)
 	}
 	rec := unreadable(u, o.Record)
 	rec.Path, rec.Version, rec.Kind = o.Path, o.Version, o.Kind
+	if err := j.outlived(o); err != nil {
+		return err
+	}
 	return j.send(&op{what: lose, path: o.Path, old: o, rec: rec})
+}
+
+// keepAsItIs keeps the record of an item that is not to be, or can't be, captured again, whatever it rests on.
+func (j *join) keepAsItIs(o vault.OldRecord) error {
+	if err := j.outlived(o); err != nil {
+		return err
+	}
+	return j.keep(o)
+}
+
+// outlived notes a record that stays, where what it rests on is locked for too short.
+func (j *join) outlived(o vault.OldRecord) error {
+	end, short, err := j.pass.out.Short(j.pass.ctx, j.span, o.Record)
+	if err == nil && short {
+		j.pass.outlived(o.Path, end)
+	}
+	return err
 }
 
 // keep hands an unchanged record on where its range is written anew.

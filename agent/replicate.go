@@ -101,7 +101,8 @@ type pass struct {
 	budget      *semaphore.Weighted
 	rate        *rate.Limiter // of contents read; nil for none
 	sum         Summary
-	mu          sync.Mutex // guards sum's unreadable items
+	mu          sync.Mutex // guards sum's unreadable items, and fading
+	fading      fading
 
 	ended      int    // spans listed to their end
 	open       bool   // a span was begun and neither ended nor cut
@@ -163,6 +164,9 @@ type op struct {
 	done  chan struct{} // capture: closed when rec and err are set
 	rec   *record.Record
 	err   error
+	// renews says that the item did not change: it is captured again because what its record rests on is locked for too short, only until then.
+	renews bool
+	until  time.Time
 }
 
 // shares reports whether other items may have the step's path: a repository's files lie beside it.
@@ -321,10 +325,25 @@ func (p *pass) captured(ctx context.Context, op *op) error {
 		if op.old.Record == nil || op.old.State == record.Deleted {
 			return p.dealtWith(op, nil)
 		}
+		if op.renews {
+			p.outlived(op.path, op.until)
+		}
 		p.countItem(op.path, op.old.Record)
 		return p.dealtWith(op, p.out.Keep(ctx, op.old))
 	case op.err != nil:
 		return errors.Join(p.cut(ctx, op.path), fmt.Errorf("%q: %w", op.path, op.err))
+	case op.renews && op.rec.State == record.Unreadable:
+		// What there is of it is as good as ever: it did not change.
+		p.outlived(op.path, op.until)
+		p.countItem(op.path, op.old.Record)
+		return p.dealtWith(op, p.out.Keep(ctx, op.old))
+	}
+	end, short, err := p.out.Short(ctx, p.out.Spans()[op.span], op.rec)
+	if err != nil {
+		return err
+	}
+	if short {
+		p.outlived(op.path, end)
 	}
 	p.count(op)
 	p.sinceRecs++
@@ -359,7 +378,7 @@ func (p *pass) commit(ctx context.Context, upTo string, complete bool) error {
 // finish makes the pass's last commit and sums up. Nothing is committed when nothing came of an interrupted pass.
 func (p *pass) finish(ctx context.Context, err error) (*Summary, error) {
 	p.sum.Complete = err == nil && p.ended == len(p.out.Spans())
-	if p.failed {
+	if p.failed || errors.Is(err, vault.ErrLockUnread) || errors.Is(err, vault.ErrLockShort) {
 		return p.summary(), err
 	}
 	if p.open { // the listing ended with the context, between two steps

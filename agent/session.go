@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	"filippo.io/age"
 
@@ -29,6 +30,8 @@ type SessionOptions struct {
 	Key sign.PrivateKey
 	// State is the directory of the local state.
 	State string
+	// MinLockLeft is for how long what a new snapshot rests on must still be locked in the store; 0 asks for nothing.
+	MinLockLeft time.Duration
 	// OnReset is told when the local state was damaged and begun anew; may be nil.
 	OnReset func(reason string)
 }
@@ -38,6 +41,7 @@ type Session struct {
 	Vault *vault.Vault
 	local *state.Store
 	key   sign.PrivateKey
+	left  time.Duration // MinLockLeft
 }
 
 // ErrRecipients says that the vault's recovery recipients are not those that the configuration pins.
@@ -66,7 +70,7 @@ func Open(ctx context.Context, b *providers.Bucket, o SessionOptions) (*Session,
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Vault: v.WithCache(local), local: local, key: o.Key}, nil
+	return &Session{Vault: v.WithCache(local), local: local, key: o.Key, left: o.MinLockLeft}, nil
 }
 
 // Close gives the local state up.
@@ -139,5 +143,5 @@ func (s *Session) replicated(ctx context.Context, name string) (bool, error) {
 }
 
 func (s *Session) begin(ctx context.Context, place record.Place, include, exclude []string) (*vault.Writer, error) {
-	return s.Vault.Begin(ctx, vault.BeginOptions{Source: place, Include: include, Exclude: exclude, Agent: s.key, Local: s.local})
+	return s.Vault.Begin(ctx, vault.BeginOptions{Source: place, Include: include, Exclude: exclude, Agent: s.key, Local: s.local, MinLockLeft: s.left})
 }

@@ -18,6 +18,7 @@ type Progress struct {
 	Listed, Excluded, Unchanged atomic.Int64
 	Planned, PlannedBytes       atomic.Int64 // items to capture, as far as they were listed, and their bytes
 	New, Changed, Deleted, Gone atomic.Int64
+	Renewed                     atomic.Int64 // captured again though unchanged: what they rested on was locked for too short
 	Unreadable                  atomic.Int64
 	// ReadBytes are the bytes of contents read so far, also of items under way.
 	ReadBytes     atomic.Int64
@@ -34,6 +35,7 @@ type Summary struct {
 	Head                                   *vault.Commit
 	Listed, Excluded, Unchanged            int64
 	New, Changed, Deleted, Gone            int64
+	Renewed                                int64 // items that did not change and were stored anew, for their locks
 	CapturedBytes                          int64
 	StoredBytes, StoredPacks, StoredChunks int64 // new raw bytes, packs and chunks
 	Unreadable                             map[string]int64
@@ -56,9 +58,12 @@ func (p *pass) count(o *op) {
 	if o.rec.State == record.Unreadable {
 		return
 	}
-	if o.old.Record == nil || o.old.State == record.Deleted {
+	switch {
+	case o.renews:
+		progress.Renewed.Add(1)
+	case o.old.Record == nil || o.old.State == record.Deleted:
 		progress.New.Add(1)
-	} else {
+	default:
 		progress.Changed.Add(1)
 	}
 	progress.CapturedBytes.Add(o.rec.Size())
@@ -112,7 +117,8 @@ func (p *pass) summary() *Summary {
 	s.CapturedBytes = progress.CapturedBytes.Load()
 	s.StoredBytes, s.StoredPacks, s.StoredChunks = p.w.Stored()
 	s.Duration = time.Since(s.Started)
-	s.Notices = p.w.TakeNotices()
+	s.Renewed = progress.Renewed.Load()
+	s.Notices = append(p.w.TakeNotices(), p.fading.notices(p.sum.Source)...)
 	return s
 }
 

@@ -25,6 +25,8 @@ type Config struct {
 	State string
 	// Require is what the vault's store must be proven to hold the agent's credential to: RequireAppendOnly or RequireNone.
 	Require string
+	// MinLockLeft is for how long the objects that a new snapshot rests on must still be locked; 0 asks for nothing.
+	MinLockLeft time.Duration
 	// Limits hold for all sources together.
 	Limits Limits
 	// Commit says when a long pass commits what it has so far.

@@ -16,6 +16,7 @@ func (p *parser) topFields(c *Config) []field {
 		{"keys", false, p.text("keys", &c.Keys, checkDirectory)},
 		{"state", false, p.text("state", &c.State, checkDirectory)},
 		{"require", false, p.text("require", &c.Require, checkRequire)},
+		{"min_lock_left", false, number(p, "min_lock_left", &c.MinLockLeft, parseLockLeft)},
 		{"limits", false, p.limits("limits", &c.Limits)},
 		{"commit", false, func(n *yaml.Node) { p.mapping(n, "commit", p.commitFields(&c.Commit)) }},
 		{"sources", false, func(n *yaml.Node) { p.sources(n, c) }},

@@ -36,8 +36,9 @@ func TestExample(t *testing.T) {
 	want := &Config{
 		Path: filepath.Join(goodFiles, "example.yaml"), Vault: "gs://example-offsite/vault", Owner: got.Owner, Recipients: got.Recipients,
 		Keys: filepath.Join(goodFiles, "keys"), State: filepath.Join(goodFiles, "state"), Require: RequireAppendOnly,
-		Limits: Limits{Upload: 50 << 20, Download: 20e6, Requests: 200},
-		Commit: Commit{Every: 10 * time.Minute, Bytes: 8 << 30},
+		MinLockLeft: 30 * day,
+		Limits:      Limits{Upload: 50 << 20, Download: 20e6, Requests: 200},
+		Commit:      Commit{Every: 10 * time.Minute, Bytes: 8 << 30},
 		Sources: []Source{{
 			Name: "shop", URL: "s3://example-shop/?region=eu-central-1&profile=shop-reader",
 			Include: []string{"images/", "orders/*/invoice-????.pdf"}, Exclude: []string{"**.tmp", "images/cache/"},

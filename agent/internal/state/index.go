@@ -60,6 +60,11 @@ func (s *Store) Lookup(domain string, name [32]byte) (loc Location, found bool, 
 // The caller has stored the pack in the vault before. That is why the entry need not be durable: what a power cut leaves is a prefix of
 // what was recorded, and every prefix names stored packs only. What it loses is found again in the vault, or stored twice.
 func (s *Store) AddPack(domain string, p Pack, committed bool) error {
+	return s.addPack(domain, p, committed, 0)
+}
+
+// addPack adds a pack, which takes the chunks over from packs whose locks end before that many seconds since 1970; 0: from none.
+func (s *Store) addPack(domain string, p Pack, committed bool, over uint64) error {
 	id, err := parseChain(domain)
 	if err != nil {
 		return err
@@ -81,7 +86,7 @@ func (s *Store) AddPack(domain string, p Pack, committed bool) error {
 		if err != nil {
 			return err
 		}
-		return addChunks(db, b, id, number, p.Chunks)
+		return addChunks(db, b, id, number, p.Chunks, over)
 	})
 }
 
@@ -121,7 +126,7 @@ func packNumber(db *pebble.DB, b *pebble.Batch, id chainID, p Pack) (number uint
 }
 
 // addChunks writes the entries of the chunks that have none yet, in the order of their names: seeks that go forward are cheap.
-func addChunks(db *pebble.DB, b *pebble.Batch, id chainID, number uint32, chunks []record.TableChunk) (err error) {
+func addChunks(db *pebble.DB, b *pebble.Batch, id chainID, number uint32, chunks []record.TableChunk, over uint64) (err error) {
 	type entry struct {
 		name  *[32]byte
 		place place
@@ -135,7 +140,7 @@ func addChunks(db *pebble.DB, b *pebble.Batch, id chainID, number uint32, chunks
 	slices.SortStableFunc(entries, func(x, y entry) int { return bytes.Compare(x.name[:], y.name[:]) })
 	entries = slices.CompactFunc(entries, func(x, y entry) bool { return *x.name == *y.name })
 
-	known, err := newKnown(db, id)
+	known, err := newKnown(db, id, number, over)
 	if err != nil {
 		return err
 	}
@@ -161,15 +166,17 @@ type known struct {
 	db   *pebble.DB
 	id   chainID
 	iter *pebble.Iterator
+	self uint32          // the pack that is added
+	over uint64          // packs whose locks end before it do not count
 	live map[uint32]bool // by pack number: not forgotten
 }
 
-func newKnown(db *pebble.DB, id chainID) (*known, error) {
+func newKnown(db *pebble.DB, id chainID, self uint32, over uint64) (*known, error) {
 	iter, err := db.NewIter(&pebble.IterOptions{UseL6Filters: true})
-	return &known{db, id, iter, make(map[uint32]bool)}, err
+	return &known{db, id, iter, self, over, make(map[uint32]bool)}, err
 }
 
-// has reports whether the chunk with that key lies in a pack that is not forgotten.
+// has reports whether the chunk with that key lies in a pack that is neither forgotten nor to be replaced.
 func (n *known) has(k []byte) (bool, error) {
 	p, ok, err := seekIn(n.iter, k)
 	if err != nil || !ok {
@@ -177,10 +184,22 @@ func (n *known) has(k []byte) (bool, error) {
 	}
 	live, seen := n.live[p.number]
 	if !seen {
-		live, err = get(n.db, numberKey(kindNumber, n.id, p.number), func([]byte) error { return nil })
+		if live, err = n.counts(p.number); err != nil {
+			return false, err
+		}
 		n.live[p.number] = live
 	}
-	return live, err
+	return live, nil
+}
+
+// counts reports whether what lies in the pack of that number stays there.
+func (n *known) counts(number uint32) (bool, error) {
+	live, err := get(n.db, numberKey(kindNumber, n.id, number), func([]byte) error { return nil })
+	if err != nil || !live || n.over == 0 || number == n.self {
+		return live, err
+	}
+	ends, err := endsBefore(n.db, n.id, number, n.over)
+	return !ends, err
 }
 
 // seek reads a chunk's entry.

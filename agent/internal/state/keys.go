@@ -19,6 +19,7 @@ import (
 //	head       chain                   → seq (8), hash
 //	intent     chain                   → seq (8), hash
 //	source     source's name           → chain
+//	lock       domain, object's name, LockOf → until when, in seconds since 1970 (8)
 //
 // Numbers in keys are big-endian. A domain is a chain's id, 16 bytes. A chunk's name stands in full: 16 bytes of it would save a quarter
 // of the space and never meet by accident (2^32 chunks: one chance in 2^65), but nothing that reads a place back could notice if two did meet,
@@ -36,6 +37,7 @@ const (
 	kindHead   = 'h'
 	kindIntent = 'i'
 	kindSource = 's'
+	kindLock   = 'k'
 )
 
 // chainID is a chain's id in bytes.

@@ -67,7 +67,7 @@ func (s *Store) Forget(domain string, pack record.Hash) error {
 	return s.update("forget a pack", pebble.Sync, func(db *pebble.DB, b *pebble.Batch) error {
 		return eachNumber(db, id, pack, func(n uint32) error {
 			return errors.Join(
-				b.Delete(key(nil, kindPack, id, pack[:]), nil),
+				b.Delete(key(nil, kindPack, id, pack[:]), nil), forgetLock(b, id, pack),
 				b.Delete(numberKey(kindNumber, id, n), nil),
 				b.Delete(numberKey(kindOpen, id, n), nil))
 		})
@@ -92,7 +92,7 @@ func (s *Store) Reset(domain string) error {
 		return err
 	}
 	return s.update("reset a domain", pebble.Sync, func(_ *pebble.DB, b *pebble.Batch) error {
-		for _, kind := range []byte{kindChunk, kindPack, kindNumber, kindOpen, kindLoaded} {
+		for _, kind := range []byte{kindChunk, kindPack, kindNumber, kindOpen, kindLoaded, kindLock} {
 			from, to := span(kind, id)
 			if err := b.DeleteRange(from, to, nil); err != nil {
 				return err
