@@ -14,7 +14,7 @@ import (
 // rooms says what each room of the house may import of the others: the longest prefix of a package's path counts. A room that is not named here does not
 // exist. Test files may import anything.
 var rooms = map[string][]string{
-	"cmd":                        {"agent", "agent/config", "agent/record", "agent/repo", "agent/restore", "agent/source", "agent/vault", "agent/verify", "crypto", "providers"},
+	"cmd":                        {"agent", "agent/config", "agent/drill", "agent/policy", "agent/probe", "agent/record", "agent/repo", "agent/report", "agent/restore", "agent/source", "agent/vault", "agent/verify", "crypto", "providers"},
 	"agent":                      {"agent/internal/state", "agent/record", "agent/source", "agent/vault", "crypto/sign", "providers"},
 	"agent/bench":                {},
 	"agent/chunk":                {},
@@ -23,6 +23,10 @@ var rooms = map[string][]string{
 	"agent/record/jsontext":      {},
 	"agent/config":               {"agent/record", "crypto", "providers/s3/s3client"},
 	"agent/internal/state":       {"agent/record"},
+	"agent/drill":                {"agent/record", "agent/report", "agent/vault", "crypto", "providers"},
+	"agent/policy":               {},
+	"agent/probe":                {"agent/probe", "agent/record", "providers"},
+	"agent/report":               {"agent/record", "agent/vault", "crypto/sign", "providers"},
 	"agent/repo":                 {"agent/record/jsontext", "agent/repo"},
 	"agent/repo/gitserver":       {"agent/repo", "providers/servers"}, // for tests only
 	"agent/repo/svntest":         {"agent/repo", "providers/servers"}, // for tests only
@@ -39,7 +43,7 @@ var rooms = map[string][]string{
 }
 
 // clouds are the only rooms that may name a cloud's package; cmd puts them together.
-var clouds = []string{"cmd", "providers/s3", "providers/gcs", "providers/rclone", "providers/servers", "agent/source/bucket", "agent/restore/s3target", "agent/restore/gcstarget"}
+var clouds = []string{"cmd", "agent/probe", "providers/s3", "providers/gcs", "providers/rclone", "providers/servers", "agent/source/bucket", "agent/restore/s3target", "agent/restore/gcstarget"}
 
 var cloudPackages = []string{"github.com/aws/", "cloud.google.com/", "google.golang.org/api", "github.com/rclone/"}
 

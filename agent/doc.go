@@ -9,6 +9,11 @@
 //	vault/     where codec, key and place meet: create, begin, append, commit, open, read
 //	restore/   items out of a snapshot into a directory or a bucket; gitrepo/ and svnrepo/ make repositories, repos/ those of a snapshot
 //	verify/    what is stored against what it should be; repositories in a scratch place, by their own programs
+//	probe/     what a thief of the agent's credential would do to the vault, tried on canaries alone: the engine and the proof; s3probe/, gcsprobe/,
+//	           rcloneprobe/ and fileprobe/ try, and nothing else in the house can
+//	policy/    what each store should allow each role, as documents for it
+//	drill/     whether the recovery key opens what is stored: headers alone
+//	report/    the bytes of what is stored below reports/
 //	config/    the configuration file
 //	internal/state/  the local, disposable cache and its lock: Open opens it, vault writes with it, and nobody else has it
 //	bench/     benchmarks of the whole path

@@ -1,0 +1,148 @@
+package probe
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"sync"
+	"time"
+)
+
+const (
+	proofFile = "proof.json"
+	// proofSchema names what the file holds. A program that knows another one probes anew.
+	proofSchema = "farshore.proof/1"
+	// maxProof bounds what is read of the file: a report has some 100 attempts of less than 1 KiB.
+	maxProof = 4 << 20
+)
+
+type proof struct {
+	Schema string  `json:"schema"`
+	Report *Report `json:"report"`
+}
+
+// Load returns the report that Save kept in the directory, or nil where there is none that can be used: no file, another schema, or garbage. It is
+// a cache, so that only a failure to read what is there is an error.
+func Load(dir string) (*Report, error) {
+	f, err := os.Open(filepath.Join(dir, proofFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("read the proof of the last probe: %w", err)
+	}
+	defer f.Close()
+	b, err := io.ReadAll(io.LimitReader(f, maxProof+1))
+	if err != nil {
+		return nil, fmt.Errorf("read the proof of the last probe: %w", err)
+	}
+	var p proof
+	if len(b) > maxProof || json.Unmarshal(b, &p) != nil || p.Schema != proofSchema || p.Report == nil {
+		return nil, nil
+	}
+	return p.Report, nil
+}
+
+// Save keeps the report in the directory, in place of an earlier one: in full, or not at all. Several processes may do so at once; the last one counts.
+func Save(dir string, r *Report) error {
+	b, err := json.MarshalIndent(proof{Schema: proofSchema, Report: r}, "", "  ")
+	if err == nil {
+		err = replace(dir, append(b, '\n'))
+	}
+	if err != nil {
+		return fmt.Errorf("keep the proof of the probe in %s: %w", dir, err)
+	}
+	return nil
+}
+
+// replace writes the file under another name, makes it durable, and gives it its name.
+func replace(dir string, b []byte) (err error) {
+	f, err := os.CreateTemp(dir, proofFile+".*") // with mode 0600
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if err != nil {
+			_ = os.Remove(f.Name()) // the first failure is what matters, and a name that was moved is not there
+		}
+	}()
+	_, err = f.Write(b)
+	if err == nil {
+		err = f.Sync()
+	}
+	if err = errors.Join(err, f.Close()); err != nil {
+		return err
+	}
+	if err = os.Rename(f.Name(), filepath.Join(dir, proofFile)); err != nil {
+		return err
+	}
+	d, err := os.Open(dir)
+	if err != nil {
+		return nil // renamed; how durable is the directory's matter
+	}
+	return errors.Join(d.Sync(), d.Close())
+}
+
+// Fresh reports whether the report still counts as a proof that the place is protected from the principal: it said so less than 24 hours ago, of this
+// place and principal. A clock that went back, and a principal that is not known, make it no proof. What was not protected is asked again each time.
+func (r *Report) Fresh(now time.Time, place, principal string) bool {
+	return r != nil && r.Verdict == Protected && principal != "" && r.Principal == principal && r.Place == place &&
+		!now.Before(r.Time) && now.Before(r.Expires) && now.Before(r.Time.Add(proofLife))
+}
+
+// covers reports whether what was tried includes what the options ask for.
+func (r *Report) covers(o Options) bool {
+	return r.Role == o.Role && !slices.ContainsFunc(o.Rooms, func(room string) bool { return !slices.Contains(r.Rooms, room) })
+}
+
+// Guard says whether the vault is protected from the credential in use, and probes only where it is not known. It may be used concurrently; whoever comes
+// second waits for the first one's answer.
+type Guard struct {
+	Store    Store
+	Attacker Attacker
+	Options  Options
+	// Dir is the directory of the agent's local state, where the proof is kept, so that runs of one pass each share it.
+	Dir string
+
+	mu sync.Mutex
+}
+
+// Check returns a report that counts now: a fresh proof for the principal that the credential belongs to at this moment, or else that of a new run. It is up
+// to the caller what a verdict other than Protected means. Where the new report can't be kept, it is returned together with the error.
+func (g *Guard) Check(ctx context.Context) (*Report, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	o, err := g.Options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	last, err := Load(g.Dir)
+	if err == nil && last != nil && g.counts(ctx, last, o) {
+		return last, nil
+	}
+	if err == nil && last != nil && o.Baseline == nil && last.Place == g.Store.Traits().Place {
+		o.Baseline = &last.Baseline
+	}
+	r, err := Run(ctx, g.Store, g.Attacker, o)
+	if err != nil {
+		return nil, err
+	}
+	return r, Save(g.Dir, r)
+}
+
+// counts reports whether the proof that is kept still does. Any trouble with finding out who is asking is a reason to probe.
+func (g *Guard) counts(ctx context.Context, r *Report, o Options) bool {
+	if !r.covers(o) {
+		return false
+	}
+	ctx, cancel := context.WithTimeout(ctx, o.Request)
+	defer cancel()
+	who, err := g.Attacker.Principal(ctx)
+	return err == nil && r.Fresh(o.Now(), g.Store.Traits().Place, who)
+}
