@@ -150,7 +150,10 @@ func (b *Bucket) Stat(ctx context.Context, name string) (info Info, err error) {
 // listPage is how many names are asked for at once: what S3 and GCS give at most.
 const listPage = 1000
 
-// List yields the objects whose names begin with prefix and are greater than after, in strictly ascending order of bytes. The first
+// isFolder reports whether a name ends with a slash, as no vault's does: consoles create such objects as folders.
+func isFolder(name string) bool { return strings.HasSuffix(name, "/") }
+
+// List yields the objects whose names begin with prefix and are greater than after, in strictly ascending order of bytes, without folders' names. The first
 // error ends it; without one it has reached the end. A store that lists anything else than what was asked for, or not in order, is an error:
 // a listing with holes must never look like a complete one.
 func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Info, error] {
@@ -167,7 +170,7 @@ func (b *Bucket) List(ctx context.Context, prefix, after string) iter.Seq2[Info,
 				return
 			}
 			for _, info := range page {
-				if !yield(info, nil) {
+				if !isFolder(info.Name) && !yield(info, nil) {
 					return
 				}
 				after = info.Name

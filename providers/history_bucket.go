@@ -265,7 +265,7 @@ func (b *Bucket) versions(ctx context.Context, prefix string, after Mark) iter.S
 				return
 			}
 			for _, v := range page {
-				if !yield(v, nil) {
+				if !isFolder(v.Name) && !yield(v, nil) {
 					return
 				}
 			}

@@ -41,6 +41,8 @@ type Driver struct {
 	root *os.Root
 	dir  string
 
+	large memory
+
 	mu     sync.Mutex
 	synced map[string]bool // directories whose own entry is known to be on disk
 }

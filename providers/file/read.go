@@ -1,13 +1,11 @@
 package file
 
 import (
-	"cmp"
 	"context"
 	"errors"
 	"io"
 	"io/fs"
 	"os"
-	"slices"
 	"strings"
 
 	"farshore/providers"
@@ -132,35 +130,21 @@ func (l *listing) walk(dir string) error {
 	return nil
 }
 
-// entries returns the full names of what may matter in the directory, directories with a slash behind them, in the order of the names
-// that they stand for: "a-" comes before "a/", and so before "a/b".
+// entries returns the full names of what may matter in the directory, as contentsOf gives them.
 func (l *listing) entries(dir string) ([]string, error) {
 	if err := l.ctx.Err(); err != nil {
 		return nil, err
 	}
-	f, err := l.d.root.Open(cmp.Or(strings.TrimSuffix(dir, "/"), "."))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
-	}
+	all, err := l.d.contentsOf(dir)
 	if err != nil {
 		return nil, err
 	}
-	all, err := f.ReadDir(-1)
-	if err = errors.Join(err, f.Close()); err != nil {
-		return nil, err
-	}
 	var names []string
-	for _, e := range all {
-		name := dir + e.Name()
-		switch {
-		case reserved(name):
-		case e.IsDir() && l.reaches(name+"/"):
-			names = append(names, name+"/")
-		case e.Type().IsRegular() && l.wants(name):
+	for _, name := range all {
+		if strings.HasSuffix(name, "/") && l.reaches(name) || !strings.HasSuffix(name, "/") && l.wants(name) {
 			names = append(names, name)
 		}
 	}
-	slices.Sort(names)
 	return names, nil
 }
 

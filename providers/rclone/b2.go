@@ -68,11 +68,11 @@ func newB2(ctx context.Context, c configmap.Getter, root string) (*backblaze, er
 	return b, nil
 }
 
-// path is a name or prefix as the bucket has it; name takes the root away again.
+// path is a name or prefix as the bucket has it; name takes the root away again. It does not decode: no vault's name needs it, and a listing of what a stranger put there would be out of order.
 func (b *backblaze) path(name string) string { return b.encoding.FromStandardPath(b.root + name) }
 
 func (b *backblaze) name(path string) (string, error) {
-	name, ok := strings.CutPrefix(b.encoding.ToStandardPath(path), b.root)
+	name, ok := strings.CutPrefix(path, b.path(""))
 	if !ok {
 		return "", fmt.Errorf("the store listed %q, outside the prefix that it was asked for", path)
 	}

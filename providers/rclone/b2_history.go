@@ -110,6 +110,7 @@ func (d *Driver) Versions(ctx context.Context, prefix string, after providers.Ma
 		last = "" // nothing of the name was listed
 	}
 	q, skip := d.b2.start(prefix, after)
+	var starts []string // what a mark's id is that lets a listing begin with each entry
 	for q.Max = min(limit, 1000); ; {
 		answer, err := d.b2.list(d.context(ctx), q)
 		if err != nil {
@@ -127,6 +128,10 @@ func (d *Driver) Versions(ctx context.Context, prefix string, after providers.Ma
 			v.Current = v.Name != last
 			last = v.Name
 			page = append(page, v)
+			starts = append(starts, v.ID+startSeparator+f.Name)
+		}
+		if len(page) > limit {
+			return page[:limit], providers.Mark{Name: page[limit-1].Name, ID: starts[limit]}, true, nil
 		}
 		if answer.NextName == nil {
 			return page, providers.Mark{}, false, nil
@@ -142,6 +147,7 @@ func (d *Driver) Versions(ctx context.Context, prefix string, after providers.Ma
 			return nil, providers.Mark{}, false, fail("list", prefix, fmt.Errorf("the store says that more versions follow %q and gets no further", q.StartName))
 		}
 		q.StartName, q.StartID = *answer.NextName, id
+		q.Max = 1000 // a stranger can begin any number of uploads, and they have to be passed in the time of one request
 	}
 }
 

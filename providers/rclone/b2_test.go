@@ -61,6 +61,13 @@ func TestB2Unfinished(t *testing.T) {
 			t.Errorf("in pages of %d: %q, want %q", limit, got, want)
 		}
 	}
+	for i := range 1500 {
+		f.tamper(fmt.Sprintf("v/commits/%d", i), "start", nil)
+	}
+	calls := len(f.calls)
+	if sight, err := providers.New(d, providers.Options{Attempts: 1}).Sight(ctx); err != nil || sight != providers.SightSeen || len(f.calls)-calls > 4 {
+		t.Errorf("%s, %v, after %d requests", sight, err, len(f.calls)-calls)
+	}
 	first, _, _, err := d.Versions(ctx, "packs/", providers.Mark{}, 1)
 	if err != nil || len(first) != 1 {
 		t.Fatal(first, err)

@@ -4,7 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sort"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -118,7 +118,7 @@ func (d *Driver) readDir(ctx context.Context, dir string) ([]entry, error) {
 	if stats := accounting.Stats(ctx); stats.GetErrors() > before {
 		return nil, fmt.Errorf("directory %q of %s was not listed to its end: %w", dir, d.place, stats.GetLastError())
 	}
-	return d.sorted(ctx, list), nil
+	return d.sorted(ctx, dir, list), nil
 }
 
 // isObject reports whether the name of a directory is known to be an object's.
@@ -130,10 +130,16 @@ func (d *Driver) isObject(ctx context.Context, dir string) bool {
 	return err == nil
 }
 
-// sorted keeps what a vault needs of a listing, in order. The staging directory is left out.
-func (d *Driver) sorted(ctx context.Context, list fs.DirEntries) []entry {
+// sorted keeps what a vault needs of a listing of dir, in order. The staging directory is left out, and so is what whoever may create can put there to keep others from
+// listing: keys with an empty segment, which rclone lists as directories that lead back to themselves, objects with a directory's name, and a second key
+// that rclone reads as the same name. No vault has such names.
+func (d *Driver) sorted(ctx context.Context, dir string, list fs.DirEntries) []entry {
 	entries := make([]entry, 0, len(list))
 	for _, item := range list {
+		segment, ok := strings.CutPrefix(item.Remote(), dir)
+		if !ok || segment == "" || segment == "." || segment == ".." || strings.Contains(segment, "/") {
+			continue
+		}
 		switch item := item.(type) {
 		case fs.Directory:
 			if name := item.Remote() + "/"; name != staging+"/" {
@@ -143,8 +149,8 @@ func (d *Driver) sorted(ctx context.Context, list fs.DirEntries) []entry {
 			entries = append(entries, entry{name: item.Remote(), size: item.Size(), modified: d.modified(ctx, item)})
 		}
 	}
-	sort.Slice(entries, func(i, j int) bool { return entries[i].name < entries[j].name })
-	return entries
+	slices.SortStableFunc(entries, func(a, b entry) int { return strings.Compare(a.name, b.name) })
+	return slices.CompactFunc(entries, func(a, b entry) bool { return a.name == b.name })
 }
 
 // pageCache keeps the rest of the directory at which the last page ended, so that the pages of one large directory do not list

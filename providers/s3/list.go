@@ -13,16 +13,18 @@ import (
 	"farshore/providers"
 )
 
-// List returns one page of names. Keys that end with a slash are not listed: consoles create them as folders, and no vault does.
+// List returns one page of names. Keys that end with a slash are not listed: consoles create them as folders, and no vault does. Only where there are too many of them for
+// two requests does the page say how far it got by the last of them: a stranger can store any number.
 func (d *Driver) List(ctx context.Context, prefix, after string, limit int) (page []providers.Info, more bool, err error) {
 	start := d.prefix + after
 	if full := d.prefix + prefix; strings.HasSuffix(full, "/") {
 		// The prefix itself could only be a folder, and a page of that one key ends the listing on MinIO though more follows.
 		start = max(start, full)
 	}
-	for {
+	size := min(limit, 1000)
+	for again := false; ; again = true {
 		out, err := d.client.ListObjectsV2(ctx, &awss3.ListObjectsV2Input{
-			Bucket: aws.String(d.at.Bucket), Prefix: d.key(prefix), StartAfter: aws.String(start), MaxKeys: aws.Int32(int32(min(limit, 1000))),
+			Bucket: aws.String(d.at.Bucket), Prefix: d.key(prefix), StartAfter: aws.String(start), MaxKeys: aws.Int32(int32(size)),
 			// Without it XML can't carry every key.
 			EncodingType: types.EncodingTypeUrl,
 		})
@@ -34,13 +36,19 @@ func (d *Driver) List(ctx context.Context, prefix, after string, limit int) (pag
 			return nil, false, &providers.Error{Kind: providers.Other, Op: "list", Name: prefix, Err: err}
 		}
 		more := aws.ToBool(out.IsTruncated)
+		if len(page) > limit {
+			page, more = page[:limit], true
+		}
 		if len(page) > 0 || !more {
 			return page, more, nil
 		}
 		if last <= start {
 			return nil, false, &providers.Error{Kind: providers.Other, Op: "list", Name: prefix, Err: fmt.Errorf("the store says that more follows %q and lists nothing", start)}
 		}
-		start = last
+		if again {
+			return []providers.Info{{Name: strings.TrimPrefix(last, d.prefix)}}, true, nil
+		}
+		start, size = last, 1000
 	}
 }
 

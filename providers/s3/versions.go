@@ -32,7 +32,7 @@ func (d *Driver) Versions(ctx context.Context, prefix string, after providers.Ma
 	if after.ID == "" {
 		passed = after.Name // all of it: some services list it once more
 	}
-	for {
+	for again := false; ; again = true {
 		page, next, more, err := d.versionPage(ctx, prefix, d.read(after), limit)
 		if err != nil {
 			return nil, providers.Mark{}, false, err
@@ -46,7 +46,10 @@ func (d *Driver) Versions(ctx context.Context, prefix string, after providers.Ma
 		if next == after || next.Name < after.Name {
 			return nil, providers.Mark{}, false, &providers.Error{Kind: providers.Other, Op: "list", Name: prefix, Err: fmt.Errorf("the store says that more versions follow %q and gets no further", after.Name)}
 		}
-		after = next
+		if again && strings.HasSuffix(next.Name, "/") {
+			return []providers.Version{{Info: providers.Info{Name: next.Name}}}, next, true, nil // as List does it
+		}
+		after, limit = next, 1000
 	}
 }
 

@@ -38,11 +38,32 @@ func MinIOUser(tb testing.TB, s S3, policy string) S3 {
 	return u
 }
 
-// admin makes one request to MinIO's administration, which is signed as those of S3 are.
+// admin makes one request to MinIO's administration, which is signed as those of S3 are. A server that calls itself ready may not have read its users yet, and
+// answers 503 until it has: it is asked again.
 func (s S3) admin(tb testing.TB, call string, query url.Values, body []byte) {
 	tb.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
+	again := time.NewTicker(50 * time.Millisecond)
+	defer again.Stop()
+	for {
+		status, answer := s.adminOnce(ctx, tb, call, query, body)
+		if status == http.StatusOK {
+			return
+		}
+		if status != http.StatusServiceUnavailable {
+			tb.Fatalf("minio's %s: %d: %s", call, status, answer)
+		}
+		select {
+		case <-again.C:
+		case <-ctx.Done():
+			tb.Fatalf("minio's %s: %d: %s", call, status, answer)
+		}
+	}
+}
+
+func (s S3) adminOnce(ctx context.Context, tb testing.TB, call string, query url.Values, body []byte) (status int, answer []byte) {
+	tb.Helper()
 	req, err := http.NewRequestWithContext(ctx, http.MethodPut, s.Endpoint+"/minio/admin/v3/"+call+"?"+query.Encode(), bytes.NewReader(body))
 	if err != nil {
 		tb.Fatal(err)
@@ -61,9 +82,10 @@ func (s S3) admin(tb testing.TB, call string, query url.Values, body []byte) {
 		tb.Fatal(err)
 	}
 	defer resp.Body.Close()
-	if answer, err := io.ReadAll(io.LimitReader(resp.Body, 1<<16)); resp.StatusCode != http.StatusOK {
-		tb.Fatalf("minio's %s: %s: %s %v", call, resp.Status, answer, err)
+	if answer, err = io.ReadAll(io.LimitReader(resp.Body, 1<<16)); err != nil {
+		tb.Fatalf("minio's %s: %s: %v", call, resp.Status, err)
 	}
+	return resp.StatusCode, answer
 }
 
 // sealed encrypts what MinIO's administration takes encrypted only, in the form that it documents: 32 bytes of salt, the way of making a key (2 is PBKDF2
