@@ -127,8 +127,8 @@ func (l *lockRig) declare(change func(*record.Parameters)) {
 	l.store.Set(name, b)
 }
 
-// TestLargeItemsAreRenewed is an item whose extents lie in pages.
-func TestLargeItemsAreRenewed(t *testing.T) {
+// large is a vault whose snapshot has an item with extents in pages.
+func large(t *testing.T) *lockRig {
 	l := newLockRig(t)
 	l.declare(func(p *record.Parameters) { p.ChunkMin, p.ChunkNormal, p.ChunkMax = 64, 256, 1024 })
 	base := words(1, 1_600_000)
@@ -149,6 +149,31 @@ func TestLargeItemsAreRenewed(t *testing.T) {
 	if len(rec.Parts[0].Pages) == 0 {
 		t.Fatalf("the item has no pages of extents, %d extents", len(rec.Parts[0].Extents))
 	}
+	return l
+}
+
+// TestLargeItemsThatStay holds that a large item which can't be stored anew is no reason to write its segment again and again.
+func TestLargeItemsThatStay(t *testing.T) {
+	l := large(t)
+	l.wait(16 * day)
+	match := agent.Options{Match: func(path string) bool { return path != "large" }}
+	var written []string
+	for range 3 {
+		sum, err := l.passWith(match)
+		must(t, err)
+		if text := fmt.Sprint(sum.Notices); !strings.Contains(text, `"large"`) {
+			t.Errorf("notices %s", text)
+		}
+		written = append(written, l.written())
+	}
+	if written[1] != written[0] || written[2] != written[0] {
+		t.Errorf("passes in which nothing can be stored anew wrote the segment again: %q", written)
+	}
+}
+
+// TestLargeItemsAreRenewed is an item whose extents lie in pages.
+func TestLargeItemsAreRenewed(t *testing.T) {
+	l := large(t)
 	l.wait(10 * day)
 	if sum := l.mustPass(); sum.Renewed != 0 || sum.StoredChunks != 0 {
 		t.Errorf("too early: %d renewed, %d chunks", sum.Renewed, sum.StoredChunks)
@@ -241,4 +266,59 @@ func BenchmarkUnchangedPass(b *testing.B) {
 			b.ReportMetric(float64(l.keeps.settings-settings)/float64(b.N), "settings/pass")
 		})
 	}
+}
+
+// TestChunkTablesDoNotGrow stores a source again and again for half a year: what is known of packs that nothing rests on any more goes.
+func TestChunkTablesDoNotGrow(t *testing.T) {
+	l := newLockRig(t)
+	l.fill()
+	size := func() (n int64) {
+		v := l.open()
+		live, err := v.Live(context.Background(), *l.chain(v).Newest().List)
+		must(t, err)
+		for _, m := range live.Meta {
+			if m.Role == "table" {
+				n += m.Size
+			}
+		}
+		return n
+	}
+	l.mustPass()
+	first := size()
+	for range 12 {
+		l.wait(16 * day)
+		if sum := l.mustPass(); sum.Renewed != 20 {
+			t.Fatalf("%d renewed", sum.Renewed)
+		}
+	}
+	// Those of the last pass, and those before it whose own lock still lasts.
+	if last := size(); first == 0 || last > 3*first {
+		t.Errorf("the tables came to %d bytes at first and to %d after half a year", first, last)
+	}
+	l.check(l.in(30 * day))
+	l.dir += "lost"
+	l.src.put("item/copy", l.src.copy()["item/03"])
+	if sum := l.mustPass(); sum.StoredChunks != 0 || sum.Renewed != 0 {
+		t.Errorf("after the loss of the local state %d chunks were stored, %d items renewed", sum.StoredChunks, sum.Renewed)
+	}
+}
+
+// TestNothingIsCommittedThatIsNotAllowed ends a pass at its first commit that is not allowed; the next one goes on from what was stored.
+func TestNothingIsCommittedThatIsNotAllowed(t *testing.T) {
+	l := newLockRig(t)
+	l.fill()
+	l.mustPass()
+	before := l.newest().Commit.Seq
+	l.src.put("item/20", words(99, 4000))
+	no := errors.New("no longer")
+	asked := 0
+	_, err := l.passWith(agent.Options{Allow: func(context.Context) error { asked++; return no }})
+	if !errors.Is(err, no) || asked != 1 || l.newest().Commit.Seq != before {
+		t.Errorf("asked %d times, %v, commit %d after %d", asked, err, l.newest().Commit.Seq, before)
+	}
+	sum, err := l.passWith(agent.Options{Allow: func(context.Context) error { asked++; return nil }})
+	if err != nil || asked != 2 || sum.New != 1 || l.newest().Commit.Seq != before+1 {
+		t.Errorf("asked %d times, %v, %+v", asked, err, sum)
+	}
+	l.check(l.in(30 * day))
 }

@@ -15,22 +15,6 @@ import (
 	"farshore/agent/vault"
 )
 
-// Options say how a pass is made. The zero value is usable.
-type Options struct {
-	// Match says which paths take part; nil means all. Others keep the record that they have.
-	Match func(path string) bool
-	// CommitEvery and CommitBytes say how much time and how many new bytes may pass before what is whole is committed. Defaults: 10
-	// minutes, 8 GiB.
-	CommitEvery time.Duration
-	CommitBytes int64
-	// ReadRate is how many bytes of contents are read per second at most; 0 is no limit.
-	ReadRate int64
-	// Captures is how many items are read at a time; default 16.
-	Captures int
-	// Progress is counted up as the pass goes; nil means nobody looks.
-	Progress *Progress
-}
-
 // Bounds of a pass. The window is how many items may be between listing and segment: it bounds memory while a large item holds the order up.
 // inFlight is how many bytes of items are read at a time; a large item counts half of it.
 const (
@@ -44,24 +28,6 @@ const (
 	// reaches that much further.
 	grace = 3 * time.Second
 )
-
-func (o *Options) defaults() {
-	if o.Match == nil {
-		o.Match = func(string) bool { return true }
-	}
-	if o.CommitEvery <= 0 {
-		o.CommitEvery = 10 * time.Minute
-	}
-	if o.CommitBytes <= 0 {
-		o.CommitBytes = 8 << 30
-	}
-	if o.Captures <= 0 {
-		o.Captures = 16
-	}
-	if o.Progress == nil {
-		o.Progress = new(Progress)
-	}
-}
 
 // Replicate makes one pass over the source: it joins the listing with the newest snapshot, captures what is new or changed, and commits. When the
 // context ends, or the source fails, what is whole is committed and the error returned; the next pass goes on from there.
@@ -363,6 +329,12 @@ func (p *pass) commitIfDue(ctx context.Context, op *op) error {
 
 // commit makes what was written so far a snapshot; upTo is where the current span was cut.
 func (p *pass) commit(ctx context.Context, upTo string, complete bool) error {
+	if p.o.Allow != nil {
+		if err := p.o.Allow(ctx); err != nil {
+			p.failed = true
+			return err
+		}
+	}
 	c, err := p.out.Commit(ctx, upTo, vault.CommitInfo{Complete: complete, Counts: p.counts(complete)})
 	if err != nil {
 		p.failed = true

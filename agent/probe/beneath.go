@@ -82,10 +82,18 @@ func (p *run) locked(ctx context.Context, v providers.Version) (Fate, string) {
 		return Unlocked, "the original lies beneath, but no lock keeps it there: whoever administers the bucket can remove it"
 	case !l.Mode.Binding():
 		return Unlocked, fmt.Sprintf("the original lies beneath, under a lock of mode %s, which whoever has the permission can lift", l.Mode)
-	case l.Until.Before(p.o.Now().Add(p.leastLeft())):
+	case l.Until.Before(p.began(v).Add(p.leastLeft())):
 		return Unlocked, fmt.Sprintf("the original lies beneath, but its lock ends at %s, sooner than it should", stamp(l.Until))
 	}
 	return Locked, fmt.Sprintf("the original lies beneath, locked until %s", stamp(l.Until))
+}
+
+// began is when a version's lock began, by the store's clock, which is also the one by which it ends; this machine's where the store does not tell.
+func (p *run) began(v providers.Version) time.Time {
+	if v.Modified.IsZero() {
+		return p.o.Now()
+	}
+	return v.Modified
 }
 
 // leastLeft is how long a new object's lock has to last.

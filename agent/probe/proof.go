@@ -12,6 +12,8 @@ import (
 	"slices"
 	"sync"
 	"time"
+
+	"farshore/providers"
 )
 
 const (
@@ -47,6 +49,15 @@ func Load(dir string) (*Report, error) {
 		return nil, nil
 	}
 	return p.Report, nil
+}
+
+// Kept returns what the bucket kept when it was strongest, as the report in the directory has it, or nil where none is of that place.
+func Kept(dir, place string) *providers.Settings {
+	r, err := Load(dir)
+	if err != nil || r == nil || r.Place != place {
+		return nil
+	}
+	return &r.Baseline
 }
 
 // Save keeps the report in the directory, in place of an earlier one: in full, or not at all. Several processes may do so at once; the last one counts.
@@ -126,8 +137,8 @@ func (g *Guard) Check(ctx context.Context) (*Report, error) {
 	if err == nil && last != nil && g.counts(ctx, last, o) {
 		return last, nil
 	}
-	if err == nil && last != nil && o.Baseline == nil && last.Place == g.Store.Traits().Place {
-		o.Baseline = &last.Baseline
+	if o.Baseline == nil {
+		o.Baseline = Kept(g.Dir, g.Store.Traits().Place)
 	}
 	r, err := Run(ctx, g.Store, g.Attacker, o)
 	if err != nil {
@@ -145,4 +156,22 @@ func (g *Guard) counts(ctx context.Context, r *Report, o Options) bool {
 	defer cancel()
 	who, err := g.Attacker.Principal(ctx)
 	return err == nil && r.Fresh(o.Now(), g.Store.Traits().Place, who)
+}
+
+// Again is Check in the course of a run: while last, which Check returned before, is less than 24 hours old and of the principal that the credential belongs to at this moment, it stands, whatever
+// it said. So a long run is held to what a new one is held to, and one whose store proves nothing does not probe without end.
+func (g *Guard) Again(ctx context.Context, last *Report) (*Report, error) {
+	o, err := g.Options.withDefaults()
+	if err != nil {
+		return nil, err
+	}
+	if now := o.Now(); !now.Before(last.Time) && now.Before(last.Time.Add(proofLife)) {
+		bounded, cancel := context.WithTimeout(ctx, o.Request)
+		who, err := g.Attacker.Principal(bounded)
+		cancel()
+		if err == nil && who == last.Principal || err != nil && last.Principal == "" {
+			return last, nil
+		}
+	}
+	return g.Check(ctx)
 }

@@ -184,3 +184,49 @@ func TestWeaker(t *testing.T) {
 		})
 	}
 }
+
+// TestGuardAgain holds a long run to a proof that is not old and of the same principal, and asks for no more than that.
+func TestGuardAgain(t *testing.T) {
+	w := newWorld()
+	g := &probe.Guard{Store: w, Attacker: w, Options: probe.Options{Now: func() time.Time { return w.now }}, Dir: t.TempDir()}
+	w.answer = func(_, name string) probe.Result {
+		if name == "shorten" {
+			return probe.Result{Answer: probe.Unknown}
+		}
+		return probe.Result{}
+	}
+	last, err := g.Check(t.Context())
+	if err != nil || last.Verdict != probe.Unproven {
+		t.Fatal(last, err)
+	}
+	again := func(what string, want bool, verdict probe.Verdict) {
+		t.Helper()
+		w.tried = nil
+		r, err := g.Again(t.Context(), last)
+		if err != nil || len(w.tried) > 0 != want || r.Verdict != verdict {
+			t.Errorf("%s: tried %d, %v, %v", what, len(w.tried), r, err)
+		}
+		last = r
+	}
+	again("at once", false, probe.Unproven)
+	w.now = w.now.Add(23 * time.Hour)
+	again("after 23 hours", false, probe.Unproven)
+	w.answer = nil
+	again("before it is due", false, probe.Unproven)
+	w.now = w.now.Add(time.Hour)
+	again("after 24 hours", true, probe.Protected)
+	again("at once", false, probe.Protected)
+	w.who = "key two"
+	w.answer = func(_, name string) probe.Result {
+		if name == "delete-version" {
+			return probe.Result{Answer: probe.Permitted}
+		}
+		return probe.Result{}
+	}
+	again("another principal", true, probe.Unprotected)
+	w.answer, w.whoErr = nil, errors.New("no answer")
+	again("nobody knows whose", true, probe.Protected)
+	w.who, w.whoErr = "", nil
+	w.now = w.now.Add(-time.Minute)
+	again("the clock went back", true, probe.Protected)
+}

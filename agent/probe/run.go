@@ -171,6 +171,7 @@ func Run(ctx context.Context, s Store, a Attacker, o Options) (*Report, error) {
 	}
 	p.note(a.Notes()...)
 	p.judge()
+	p.limits()
 	return p.r, nil
 }
 
@@ -219,7 +220,9 @@ func (p *run) ask(ctx context.Context, f func(context.Context) Result) Result {
 		r := f(one)
 		cancel()
 		if !r.Temporary {
-			p.answered, p.silent = true, 0
+			if r.Answer != Unknown || r.Code != "" { // the store said something, and it was not just left untried
+				p.answered, p.silent = true, 0
+			}
 			return sane(r)
 		}
 		if i == most {

@@ -100,7 +100,19 @@ func TestVerdict(t *testing.T) {
 			w.settings.Rules = []providers.Rule{{ID: "tidy", Prefix: "vaults/one/packs/", Noncurrent: span(0)}}
 			w.answer = permit("delete")
 		}, probe.Unprotected, []string{"Delete"}, "at once"},
-		"a rule alone":              {func(w *world) { w.settings.Rules = []providers.Rule{{ID: "tidy", Expire: span(day)}} }, probe.Protected, nil, ""},
+		"a rule alone": {func(w *world) { w.settings.Rules = []providers.Rule{{ID: "tidy", Expire: span(day)}} }, probe.Protected, nil, ""},
+		"a rule alone, and no lock": {func(w *world) {
+			w.settings = providers.Settings{Versioning: "off", Rules: []providers.Rule{{ID: "tidy", Expire: span(30 * day)}}}
+		}, probe.Unproven, nil, `rule "tidy" removes current objects after 30 days`},
+		"a rule whose versions stay": {func(w *world) {
+			w.settings = providers.Settings{Versioning: "on", Rules: []providers.Rule{{ID: "tidy", Expire: span(30 * day)}}}
+		}, probe.Protected, nil, ""},
+		"two rules, and no lock": {func(w *world) {
+			w.settings = providers.Settings{Versioning: "on", Rules: []providers.Rule{{ID: "tidy", Expire: span(30 * day)}, {ID: "more", Noncurrent: span(day)}}}
+		}, probe.Unproven, nil, `rule "more"`},
+		"a rule for elsewhere, and no lock": {func(w *world) {
+			w.settings = providers.Settings{Versioning: "off", Rules: []providers.Rule{{ID: "tidy", Prefix: "logs/", Expire: span(day)}}}
+		}, probe.Protected, nil, ""},
 		"settings change":           {func(w *world) { s := w.settings; s.Versioning = "suspended"; w.after = &s }, probe.Unprotected, []string{"the setting of versioning"}, "settings"},
 		"settings unreadable later": {func(w *world) { w.after = &providers.Settings{Unknown: map[string]string{"all": "gone"}} }, probe.Protected, nil, ""},
 		"the credential does not work": {func(w *world) {

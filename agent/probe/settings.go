@@ -153,3 +153,15 @@ func (p *run) rulesText() string {
 	}
 	return "the bucket's own lifecycle removes objects of the vault where no lock keeps them: " + strings.Join(out, "; ")
 }
+
+// consumed reports whether the bucket itself removes the vault's objects for good: a rule does that reaches them, no lock keeps them, and no version stays, or those go too.
+func (p *run) consumed() bool {
+	s := p.r.Settings
+	expire, noncurrent := false, false
+	for _, r := range s.Rules {
+		if p.reaches(r) {
+			expire, noncurrent = expire || r.Expire != nil, noncurrent || r.Noncurrent != nil
+		}
+	}
+	return expire && !s.Mode.Binding() && (s.Versioning != "on" || noncurrent)
+}

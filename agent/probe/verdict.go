@@ -23,6 +23,9 @@ func (p *run) judge() {
 	case len(p.r.Weaker) > 0:
 		p.r.Verdict = Unproven
 		p.r.Words = "unproven: whatever this credential tried that destroys, the store denied or kept the locked original, but somebody weakened the bucket"
+	case p.consumed():
+		p.r.Verdict = Unproven
+		p.r.Words = "unproven: whatever this credential tried that destroys, the store denied or kept the locked original, but " + p.rulesText() + ", and no lock keeps any: take the rules away"
 	default:
 		p.r.Verdict, p.r.Expires = Protected, p.r.Time.Add(proofLife)
 		p.r.Words = p.protected()
@@ -268,6 +271,14 @@ func (p *run) unproven(open []Attempt) string {
 	}
 	first := open[0]
 	return words + "; the first answer: " + join(first.Code, first.Text)
+}
+
+// limits notes what no run of the probe can see.
+func (p *run) limits() {
+	p.note("it was canaries that were tried, now and from here: what a policy permits for other names (packs/0a/…), at other times or from other networks alone is not seen")
+	if len(p.laid()) > 0 {
+		p.note("what can be laid over an object hides it, and only its own lock keeps it beneath: what was stored longer ago is locked for less time, or no more")
+	}
 }
 
 // excess notes what is permitted, destroys nothing, and is not needed.

@@ -1,6 +1,7 @@
 package report
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -45,7 +46,7 @@ type Shelf struct {
 
 // Bounds of a reading. Whoever may create below reports/ can create without end.
 const (
-	// maxNames is the most names that are listed, maxRead the most objects that are read.
+	// maxNames is the most names that are listed, maxRead the most objects that are read of one signer: who has one key must not keep the others' reports from being read.
 	maxNames = 200_000
 	maxRead  = 20_000
 	// maxFindings is the most findings that are kept.
@@ -64,14 +65,25 @@ func Read(ctx context.Context, v *vault.Vault) (*Shelf, error) {
 	return &s.Shelf, nil
 }
 
+// nothingGiven returns why no report was read where the store withheld some and gave none: then it is the reader who may not read reports.
+func (s *shelf) nothingGiven() error {
+	if s.given {
+		return nil
+	}
+	return s.withheld
+}
+
 // shelf is a reading under way. Names come in order, so that one signer's reports follow one another.
 type shelf struct {
 	Shelf
-	v           *vault.Vault
-	lane        lane
-	names, seen int
-	junk        int
-	batch       []providers.Name
+	v        *vault.Vault
+	lane     lane
+	names    int
+	seen     int // of the lane
+	junk     int
+	batch    []providers.Name
+	given    bool  // the store gave the bytes of one
+	withheld error // why it did not give those of another
 }
 
 // lane is what is known of one signer's reports.
@@ -118,6 +130,9 @@ func (s *shelf) read(ctx context.Context, prefix string) error {
 	if err := s.endLane(ctx); err != nil {
 		return err
 	}
+	if err := s.nothingGiven(); err != nil {
+		return err
+	}
 	if s.junk > 0 {
 		s.note(vault.Tampering, Room, "%d objects whose names are not those of reports were ignored", s.junk)
 	}
@@ -137,6 +152,7 @@ func (s *shelf) take(ctx context.Context, n providers.Name) error {
 		}
 		key, known := s.keyOf(signer)
 		s.lane = lane{signer: signer, key: key, known: known, free: 1, wanted: s.lane.wanted}
+		s.seen = 0
 	}
 	switch {
 	case !s.lane.known:
@@ -144,7 +160,7 @@ func (s *shelf) take(ctx context.Context, n providers.Name) error {
 		return nil
 	case s.seen >= maxRead:
 		if s.seen == maxRead {
-			s.note(vault.Tampering, Room, "it has more than %d reports: those from %s on were not looked at", maxRead, n.Name)
+			s.note(vault.Tampering, Room+signer+"/", "it has more than %d reports: those from %s on were not looked at", maxRead, n.Name)
 		}
 		s.seen++
 		return nil
@@ -178,6 +194,8 @@ func (s *shelf) flush(ctx context.Context) error {
 		return err
 	}
 	for i := range s.batch {
+		s.given = s.given || bodies[i].given
+		s.withheld = cmp.Or(s.withheld, bodies[i].withheld)
 		s.judge(s.batch[i], bodies[i])
 	}
 	s.batch = s.batch[:0]
@@ -207,6 +225,9 @@ type body struct {
 	missing bool
 	// beneath is true where a plain read sees something else.
 	beneath bool
+	// given is true where the store gave the bytes of a version, withheld why it did not where it gives others.
+	given    bool
+	withheld error
 }
 
 // fetch reads the oldest version of a name whose signature is right: what was there before anybody overwrote it.
@@ -218,25 +239,30 @@ func (s *shelf) fetch(ctx context.Context, n providers.Name) (body, error) {
 			continue
 		}
 		if ver.Size > MaxSize {
-			b = body{why: fmt.Errorf("it has %d bytes, and a report at most %d", ver.Size, MaxSize)}
+			b.why, b.missing = fmt.Errorf("it has %d bytes, and a report at most %d", ver.Size, MaxSize), false
 			continue
 		}
 		stored, err := s.v.Bucket().ReadVersion(ctx, n.Name, ver.ID, MaxSize)
 		switch kind := providers.KindOf(err); {
 		case kind == providers.NotFound, kind == providers.Corrupt:
-			b = body{why: err, missing: true}
+			b.why, b.missing = err, true
+			continue
+		case err != nil && s.v.Withheld(ctx, err):
+			b.why, b.missing, b.withheld = err, true, err
 			continue
 		case err != nil:
 			return body{}, err
 		}
+		b.given = true
 		signed, err := sign.Parse(sign.KindReport, stored)
 		if err == nil {
 			err = signed.Verify(s.v.ID(), key)
 		}
 		if err == nil {
-			return body{stored: stored, signed: signed, beneath: !ver.Current}, nil
+			b.stored, b.signed, b.why, b.missing, b.beneath = stored, signed, nil, false, !ver.Current
+			return b, nil
 		}
-		b = body{why: err}
+		b.why, b.missing = err, false
 	}
 	return b, nil
 }

@@ -25,21 +25,24 @@ type Search struct {
 }
 
 // Search looks through the versions of a name, the oldest first, for the one whose bytes have the hash. It reads them whole and keeps none. The error is of the store,
-// which could not be asked; where one version could not be read and none of the others is right, it is the one that this version failed with.
+// which could not be asked; where one version is not gone or damaged but could not be read, and none of the others is right, it is the one that this version failed with.
 func (v *Vault) Search(ctx context.Context, n *providers.Name, want record.Hash) (Search, error) {
 	var s Search
-	var unread error
-	right, tried, twins := -1, 0, map[int]bool{}
+	var failure error
+	right, tried, known := -1, 0, map[int]beside{}
 	for i := range n.Oldest {
 		o := &n.Oldest[i]
 		if o.Marker || o.Size > providers.MaxObject {
 			continue
 		}
 		if right >= 0 {
-			if o.Size != n.Oldest[right].Size || tried == maxTwins {
+			if o.Size != n.Oldest[right].Size {
 				continue
 			}
-			tried++
+			if tried++; tried > maxTwins {
+				known[i] = unread
+				continue
+			}
 		}
 		ok, read, err := v.matches(ctx, o, want)
 		s.Bytes += read
@@ -47,17 +50,20 @@ func (v *Vault) Search(ctx context.Context, n *providers.Name, want record.Hash)
 			return s, err
 		}
 		switch {
-		case err != nil && unread == nil:
-			unread = err
+		case err != nil:
+			known[i] = unread
+			if kind := providers.KindOf(err); failure == nil && kind != providers.NotFound && kind != providers.Corrupt {
+				failure = err
+			}
 		case ok && right < 0:
 			right, s.Right = i, o
 		case ok:
-			twins[i] = true
+			known[i] = twin
 		}
 	}
-	s.Findings = layers(n, right, twins)
-	if right < 0 && unread != nil {
-		return s, unread
+	s.Findings = layers(n, right, known)
+	if right < 0 && failure != nil {
+		return s, failure
 	}
 	return s, nil
 }
@@ -71,7 +77,7 @@ func stops(err error) bool {
 	return errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded)
 }
 
-// matches reads one version whole and compares it with the hash. A version that is gone or comes damaged is not the right one.
+// matches reads one version whole and compares it with the hash.
 func (v *Vault) matches(ctx context.Context, o *providers.Version, want record.Hash) (ok bool, n int64, err error) {
 	body, err := v.bucket.OpenVersionStream(ctx, o.Name, o.ID)
 	if err == nil {
@@ -79,10 +85,6 @@ func (v *Vault) matches(ctx context.Context, o *providers.Version, want record.H
 		n, err = io.Copy(h, io.LimitReader(body, providers.MaxObject+1))
 		_ = body.Close() // every byte that counts was read
 		ok = err == nil && record.Hash(h.Sum(nil)) == want
-	}
-	switch providers.KindOf(err) {
-	case providers.NotFound, providers.Corrupt:
-		return false, n, nil
 	}
 	return ok, n, err
 }

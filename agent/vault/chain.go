@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"encoding/base64"
@@ -46,8 +47,9 @@ type Chain struct {
 	// Findings are what was noticed in this chain.
 	Findings []Finding
 
-	cut *Commit       // what the chain ends before, where that is a commit which the owner revoked
-	met map[Seen]bool // high-water marks that the chain has
+	cut      *Commit       // what the chain ends before, where that is a commit which the owner revoked
+	met      map[Seen]bool // high-water marks that the chain has
+	withheld error         // the chain ends before a commit that the store does not give: its answer
 }
 
 // Head is the newest commit that counts, or nil.
@@ -68,19 +70,7 @@ func (c *Chain) note(s Severity, object, format string, args ...any) {
 // Chains reads and checks all chains of the vault, in the order of their ids. Memory is in proportion to the number of commits that count, without the lists
 // of what they add. High-water marks that no chain meets are findings, of their chain or of one without an id: see Unseen.
 func (v *Vault) Chains(ctx context.Context) ([]*Chain, error) {
-	var chains []*Chain
-	var r *chainReader
-	extra := newBudget()
-	end := func() error {
-		if r == nil {
-			return nil
-		}
-		c, err := r.close(ctx)
-		if err == nil && !c.bare() {
-			chains = append(chains, c)
-		}
-		return err
-	}
+	s := v.newChainsReader()
 	junk := 0
 	for n, err := range v.bucket.Names(ctx, "commits/", "") {
 		if err != nil {
@@ -94,24 +84,33 @@ func (v *Vault) Chains(ctx context.Context) ([]*Chain, error) {
 			junk++
 			continue
 		}
-		if r == nil || id != r.chain.ID {
-			if err := end(); err != nil {
-				return nil, err
-			}
-			r = v.newChainReader(id, extra)
-		}
-		if err := r.add(ctx, n); err != nil {
+		if err := s.add(ctx, id, n); err != nil {
 			return nil, err
 		}
 	}
-	if err := end(); err != nil {
+	chains, err := s.close(ctx)
+	if err != nil {
 		return nil, err
 	}
-	chains, err := v.checkSeen(ctx, chains)
+	if err := nothingGiven(chains); err != nil {
+		return nil, err
+	}
+	chains, err = v.checkSeen(ctx, chains)
 	if junk > 0 {
 		chains = append(chains, &Chain{Findings: []Finding{{Tampering, "commits/", fmt.Sprintf("%d objects whose names are not those of commits were ignored", junk)}}})
 	}
 	return chains, err
+}
+
+// nothingGiven returns why no commit was read where the store withheld some and none counts: then it is the reader who may not read commits.
+func nothingGiven(chains []*Chain) (err error) {
+	for _, c := range chains {
+		if c.Head() != nil || c.Revoked {
+			return nil
+		}
+		err = cmp.Or(err, c.withheld)
+	}
+	return err
 }
 
 // bare reports whether there is nothing to say of the chain: its names have only delete markers.
@@ -119,7 +118,7 @@ func (c *Chain) bare() bool { return len(c.Commits) == 0 && len(c.Findings) == 0
 
 // Chain reads one chain whole. A chain that the vault does not have is one without commits.
 func (v *Vault) Chain(ctx context.Context, id string) (*Chain, error) {
-	r := v.newChainReader(id, newBudget())
+	s := v.newChainsReader()
 	for n, err := range v.bucket.Names(ctx, "commits/"+id+"/", "") {
 		if err != nil {
 			return nil, err
@@ -127,13 +126,20 @@ func (v *Vault) Chain(ctx context.Context, id string) (*Chain, error) {
 		if _, _, err := record.ParseCommitName(n.Name); err != nil {
 			continue
 		}
-		if err := r.add(ctx, n); err != nil {
+		if err := s.add(ctx, id, n); err != nil {
 			return nil, err
 		}
 	}
-	c, err := r.close(ctx)
+	chains, err := s.close(ctx)
+	if err == nil {
+		err = nothingGiven(chains)
+	}
 	if err != nil {
 		return nil, err
+	}
+	c := &Chain{ID: id}
+	if len(chains) > 0 {
+		c = chains[0]
 	}
 	for _, m := range v.seen {
 		if m.Chain == id {

@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
@@ -19,13 +20,28 @@ const (
 	readAheadBytes = 64 << 20
 )
 
-// chainReader reads the commits of one chain as a listing gives their names, in order. Not safe for concurrent use.
+// chainsReader reads the commits of chains as a listing gives their names, in order. Who may create can begin any number of chains: their commits are read ahead together, so that
+// they cost as little as those of one. Not safe for concurrent use.
+type chainsReader struct {
+	v      *Vault
+	extra  *budget
+	chains []*Chain // those that were read to their end
+	open   []*chainReader
+	batch  []pending
+	bytes  int64
+}
+
+// pending is a name that is still to be read, and its chain.
+type pending struct {
+	chain *chainReader
+	name  providers.Name
+}
+
+// chainReader reads the commits of one chain.
 type chainReader struct {
 	v     *Vault
 	chain *Chain
 	extra *budget
-	batch []providers.Name
-	bytes int64
 	end   *chainEnd
 }
 
@@ -37,41 +53,62 @@ type chainEnd struct {
 	following int // commits after it
 }
 
-func (v *Vault) newChainReader(id string, extra *budget) *chainReader {
-	return &chainReader{v: v, chain: &Chain{ID: id}, extra: extra}
-}
+func (v *Vault) newChainsReader() *chainsReader { return &chainsReader{v: v, extra: newBudget()} }
 
-// add takes the next name.
-func (r *chainReader) add(ctx context.Context, n providers.Name) error {
+// add takes the next name, which is of the chain with that id.
+func (s *chainsReader) add(ctx context.Context, id string, n providers.Name) error {
+	if len(s.open) == 0 || s.open[len(s.open)-1].chain.ID != id {
+		if len(s.batch) == 0 {
+			s.settle(len(s.open))
+		}
+		s.open = append(s.open, &chainReader{v: s.v, chain: &Chain{ID: id}, extra: s.extra})
+	}
+	r := s.open[len(s.open)-1]
 	if n.Versions == 0 {
-		r.v.sightings.add(layers(&n, -1, nil)...)
+		s.v.sightings.add(layers(&n, -1, nil)...)
 		return nil
 	}
 	if r.end != nil {
 		r.end.following++
 		return nil
 	}
-	if len(r.batch) == readAhead || len(r.batch) > 0 && r.bytes+n.Size > readAheadBytes {
-		if err := r.flush(ctx); err != nil {
+	if len(s.batch) == readAhead || len(s.batch) > 0 && s.bytes+n.Size > readAheadBytes {
+		if err := s.flush(ctx); err != nil {
 			return err
 		}
 	}
-	r.batch = append(r.batch, n)
-	r.bytes += n.Size
+	s.batch = append(s.batch, pending{r, n})
+	s.bytes += n.Size
 	return nil
 }
 
-// close reads the rest and returns the chain.
-func (r *chainReader) close(ctx context.Context) (*Chain, error) {
-	if err := r.flush(ctx); err != nil {
+// close reads the rest and returns the chains of which there is something to say.
+func (s *chainsReader) close(ctx context.Context) ([]*Chain, error) {
+	if err := s.flush(ctx); err != nil {
 		return nil, err
 	}
+	s.settle(len(s.open))
+	return s.chains, nil
+}
+
+// settle ends the first so many of the open chains.
+func (s *chainsReader) settle(n int) {
+	for _, r := range s.open[:n] {
+		if c := r.close(); !c.bare() {
+			s.chains = append(s.chains, c)
+		}
+	}
+	s.open = append(s.open[:0], s.open[n:]...)
+}
+
+// close returns the chain.
+func (r *chainReader) close() *Chain {
 	if e := r.end; e != nil && e.following > 0 {
 		r.chain.note(e.severity, e.object, "%v; it does not count, and neither do the %d commits after it", e.err, e.following)
 	} else if e != nil {
 		r.chain.note(e.severity, e.object, "%v; it does not count", e.err)
 	}
-	return r.chain, nil
+	return r.chain
 }
 
 // body is what one version of a commit's name has.
@@ -81,30 +118,33 @@ type body struct {
 	lost   bool  // the store did not give it, so that nobody knows what it is
 }
 
-// flush reads the batch and appends it to the chain.
-func (r *chainReader) flush(ctx context.Context) error {
-	bodies := make([]body, len(r.batch))
+// flush reads the batch and appends it to the chains. All of these but the last are then at their end.
+func (s *chainsReader) flush(ctx context.Context) error {
+	bodies := make([]body, len(s.batch))
 	g, gctx := errgroup.WithContext(ctx)
-	for i := range r.batch {
+	for i := range s.batch {
 		g.Go(func() (err error) {
-			n := &r.batch[i]
-			bodies[i], err = r.v.commitBody(gctx, n.Name, plainID(n), n.Size)
+			n := &s.batch[i].name
+			bodies[i], err = s.v.commitBody(gctx, n.Name, plainID(n), n.Size)
 			return err
 		})
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	for i := range r.batch {
+	for i := range s.batch {
+		r := s.batch[i].chain
 		if r.end != nil {
 			r.end.following++
 			continue
 		}
-		if err := r.commit(ctx, &r.batch[i], bodies[i]); err != nil {
+		if err := r.commit(ctx, &s.batch[i].name, bodies[i]); err != nil {
 			return err
 		}
 	}
-	r.batch, r.bytes = r.batch[:0], 0
+	clear(s.batch)
+	s.batch, s.bytes = s.batch[:0], 0
+	s.settle(max(0, len(s.open)-1))
 	return nil
 }
 
@@ -213,12 +253,13 @@ type foremost struct {
 	at     int   // its index in Name.Oldest, -1 where none counts
 	why    error // none counts: what is wrong with the oldest, or that the owner revoked one, which is then the commit
 	lost   error // why the oldest that could not be read, of those that are older than the commit, could not
+	known  map[int]beside
 }
 
 // oldestValid returns the oldest of the versions that are remembered which is a valid commit after prev. first is the oldest body, where it was read already. The error is
 // of a store that could not be asked: then which one counts is not known.
 func (v *Vault) oldestValid(ctx context.Context, n *providers.Name, prev *Commit, first body) (foremost, error) {
-	none := foremost{at: -1}
+	none := foremost{at: -1, known: map[int]beside{}}
 	for i := range n.Oldest {
 		o := &n.Oldest[i]
 		if o.Marker {
@@ -231,13 +272,14 @@ func (v *Vault) oldestValid(ctx context.Context, n *providers.Name, prev *Commit
 				return none, err
 			}
 		}
-		if b.lost && none.lost == nil {
-			none.lost = b.err
+		if b.lost {
+			none.known[i] = unread
+			none.lost = cmp.Or(none.lost, b.err)
 		}
 		c, err := v.checkCommit(n.Name, b.stored, b.err, prev)
 		if err == nil {
 			c.Version = o.ID
-			return foremost{commit: c, at: i, lost: none.lost}, nil
+			return foremost{commit: c, at: i, lost: none.lost, known: none.known}, nil
 		}
 		if none.why == nil || none.commit == nil && errors.Is(err, errRevoked) {
 			none.why = err
@@ -278,16 +320,12 @@ func (b *budget) take(size int64) bool {
 
 // overlaid notes what else lies under a commit's name.
 func (r *chainReader) overlaid(ctx context.Context, n *providers.Name, f foremost) error {
-	known := map[int]beside{}
-	for i := range n.Oldest {
+	for i := f.at + 1; f.at >= 0 && i < len(n.Oldest); i++ {
 		o := &n.Oldest[i]
-		if o.Marker || f.at < 0 || i == f.at {
+		if o.Marker {
 			continue
 		}
-		if i < f.at {
-			continue // it was read before, and is no commit
-		}
-		known[i] = unread
+		f.known[i] = unread
 		if !r.extra.take(o.Size) {
 			continue
 		}
@@ -298,13 +336,13 @@ func (r *chainReader) overlaid(ctx context.Context, n *providers.Name, f foremos
 		if b.err != nil {
 			continue
 		}
-		delete(known, i)
+		delete(f.known, i)
 		if record.Hash(sha256.Sum256(b.stored)) == f.commit.Hash {
-			known[i] = twin
+			f.known[i] = twin
 		} else if c, err := r.v.checkCommit(n.Name, b.stored, nil, r.chain.Head()); err == nil {
 			r.chain.note(Tampering, n.Name, "a fork: a second commit with this number, validly signed by %s, was stored%s, with hash %s; the older one counts", c.Signer, origin("at", o), c.Hash)
 		}
 	}
-	r.v.sightings.add(layers(n, f.at, known)...)
+	r.v.sightings.add(layers(n, f.at, f.known)...)
 	return nil
 }

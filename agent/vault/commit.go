@@ -207,6 +207,8 @@ func (w *Writer) stands(ctx context.Context, name string, hash record.Hash) erro
 		return fmt.Errorf("%w: %s has %d versions, and those that count first are not this one: %v", ErrForeignCommit, name, n.Versions, f.why)
 	case f.commit.Hash != hash:
 		return foreign
+	case f.lost != nil:
+		return fmt.Errorf("%w: %s has an older version, which can't be read: readers who can may take that one: %v", ErrForeignCommit, name, f.lost)
 	}
 	return nil
 }

@@ -24,12 +24,15 @@ type CreateOptions struct {
 	Note  string
 }
 
-// Create writes the owner's first statement into an empty place and returns the vault's id. It fails when anything is there, also
+// Create writes the owner's first statement into an empty place and returns the vault's id. It fails when anything but canaries is there, also
 // what is hidden beneath delete markers, where the store shows it: readers would see it.
 func Create(ctx context.Context, b *providers.Bucket, o CreateOptions) (string, error) {
 	for n, err := range b.Names(ctx, "", "") {
 		if err != nil {
 			return "", err
+		}
+		if record.IsCanary(n.Name) {
+			continue // whoever tries a credential before there is a vault leaves some, and may not be able to remove them
 		}
 		hidden := ""
 		if n.Hidden {

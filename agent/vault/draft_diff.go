@@ -1,6 +1,7 @@
 package vault
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strconv"
@@ -62,26 +63,38 @@ func (c *changes) recipients(prev, next *record.Statement) {
 		old := recipientIn(prev, r.Recipient, r.Role)
 		switch {
 		case old == nil && r.Role == record.RoleRecovery:
-			c.add(dangerRecovery, "recovery recipient %s is added", brief(r.Recipient))
+			c.add(dangerRecovery, "recovery recipient %s is added", shown(r.Recipient))
 		case old == nil && next.Signer(r.Signer) == nil:
-			c.add(dangerOrphan, "metadata recipient %s of key %s is added", brief(r.Recipient), r.Signer)
+			c.add(dangerOrphan, "metadata recipient %s of key %s is added", shown(r.Recipient), r.Signer)
 		case old == nil && prev.Signer(r.Signer) != nil:
-			c.add(dangerMetadata, "metadata recipient %s is added to key %s, which was named before", brief(r.Recipient), r.Signer)
+			c.add(dangerMetadata, "metadata recipient %s is added to key %s, which was named before", shown(r.Recipient), r.Signer)
 		case old == nil:
-			c.add("", "metadata recipient %s of key %s is added", brief(r.Recipient), r.Signer)
+			c.add("", "metadata recipient %s of key %s is added", shown(r.Recipient), r.Signer)
 		case old.Signer != r.Signer:
-			c.add(dangerMetadata, "metadata recipient %s moves from key %s to key %s", brief(r.Recipient), old.Signer, r.Signer)
+			c.add(dangerMetadata, "metadata recipient %s moves from key %s to key %s", shown(r.Recipient), old.Signer, r.Signer)
 		}
 	}
 	for _, r := range prev.Recipients {
 		switch {
 		case recipientIn(next, r.Recipient, r.Role) != nil:
 		case r.Role == record.RoleRecovery:
-			c.add(dangerRetired, "recovery recipient %s is retired", brief(r.Recipient))
+			c.add(dangerRetired, "recovery recipient %s is retired", shown(r.Recipient))
 		default:
-			c.add("", "metadata recipient %s of key %s is no longer sealed to", brief(r.Recipient), r.Signer)
+			c.add("", "metadata recipient %s of key %s is no longer sealed to", shown(r.Recipient), r.Signer)
 		}
 	}
+}
+
+// shownWhole is the length up to which a recipient is shown whole: those of X25519 have 62 characters.
+const shownWhole = 80
+
+// shown stands for a recipient where somebody is to judge it: whole, or by its beginning and the SHA-256 of the whole. The beginning alone proves little: the first
+// characters of a post-quantum recipient are a part of its key that whoever makes it has some choice in.
+func shown(recipient string) string {
+	if len(recipient) <= shownWhole {
+		return recipient
+	}
+	return fmt.Sprintf("%s (SHA-256 %x)", brief(recipient), sha256.Sum256([]byte(recipient)))
 }
 
 func recipientIn(st *record.Statement, recipient, role string) *record.Recipient {

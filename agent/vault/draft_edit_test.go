@@ -63,20 +63,20 @@ func TestEdits(t *testing.T) {
 		want []string
 	}{
 		{"add an agent", AddAgent(k, r, []string{"wiki", "shop"}), []string{
-			"metadata recipient " + brief(r) + " of key " + k.ID() + " is added | \n",
+			"metadata recipient " + shown(r) + " of key " + k.ID() + " is added | \n",
 			"key " + k.ID() + ` is added as agent, for "shop", "wiki" | whoever holds the key`, Fingerprint(k.String(), r),
 		}},
 		{"add an agent for all", AddAgent(k, r, []string{"*"}), []string{"as agent, for all sources"}},
 		{"take over a metadata identity", AddAgent(k, b.metadata, []string{"shop"}), []string{"moves from key " + id + " to key " + k.ID() + " | whoever holds its identity can read names"}},
 		{"add an auditor", AddAuditor(k), []string{"key " + k.ID() + " is added as auditor | "}},
-		{"retire", RetireSigner(id), []string{"key " + id + " (agent) ends at 2026-11-22T00:00:00Z", "metadata recipient " + brief(b.metadata) + " of key " + id + " is no longer sealed to"}},
+		{"retire", RetireSigner(id), []string{"key " + id + " (agent) ends at 2026-11-22T00:00:00Z", "metadata recipient " + shown(b.metadata) + " of key " + id + " is no longer sealed to"}},
 		{"revoke whole", RevokeSigner(id), []string{"ALL commits of key " + id + ", in every chain, are revoked | snapshots of these commits can't be restored", "ends at", "no longer sealed to"}},
 		{"revoke after", RevokeAfter(id, []Point{{chain, 17}}), []string{"commits of key " + id + " in chain " + chain + " after number 17 are revoked | snapshots", "ALL commits of key " + id + ", in every chain that no other line names, are revoked", "ends at"}},
 		{"revoke a chain", RevokeAfter(id, []Point{{chain, 0}}), []string{"all commits of key " + id + " in chain " + chain + " are revoked"}},
 		{"revoke a commit", RevokeCommits([]record.Hash{commit, {7}}), []string{"the commit with hash " + commit.String() + " is revoked | snapshots"}},
-		{"add a recipient", AddRecovery(r), []string{"recovery recipient " + brief(r) + " is added | whoever holds its identity can read everything"}},
-		{"retire a recipient", RetireRecovery(b.st.Recipients[0].Recipient), []string{"recovery recipient " + brief(b.st.Recipients[0].Recipient) + " is retired | its identity opens nothing"}},
-		{"retire by its beginning", RetireRecovery(brief(b.st.Recipients[1].Recipient)), []string{"recovery recipient " + brief(b.st.Recipients[1].Recipient) + " is retired"}},
+		{"add a recipient", AddRecovery(r), []string{"recovery recipient " + shown(r) + " is added | whoever holds its identity can read everything"}},
+		{"retire a recipient", RetireRecovery(b.st.Recipients[0].Recipient), []string{"recovery recipient " + shown(b.st.Recipients[0].Recipient) + " is retired | its identity opens nothing"}},
+		{"retire by its beginning", RetireRecovery(brief(b.st.Recipients[1].Recipient)), []string{"recovery recipient " + shown(b.st.Recipients[1].Recipient) + " is retired"}},
 		{"raise the format", Upgrade(2), []string{"writers write format 2, and wrote 1 | agents and readers of older programs stop until they are upgraded; this program writes 1"}},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
@@ -211,7 +211,7 @@ func TestChanges(t *testing.T) {
 		{"a second metadata recipient", func(st *record.Statement) {
 			st.Recipients = append(st.Recipients, record.Recipient{Recipient: newRecipient(t), Role: record.RoleMetadata, Signer: id})
 		}, []string{"is added to key " + id + ", which was named before | " + dangerMetadata}},
-		{"metadata becomes recovery", func(st *record.Statement) { st.Recipients[2].Role, st.Recipients[2].Signer = record.RoleRecovery, "" }, []string{"recovery recipient " + brief(b.metadata) + " is added | " + dangerRecovery}},
+		{"metadata becomes recovery", func(st *record.Statement) { st.Recipients[2].Role, st.Recipients[2].Signer = record.RoleRecovery, "" }, []string{"recovery recipient " + shown(b.metadata) + " is added | " + dangerRecovery}},
 		{"a revocation gone", func(st *record.Statement) { st.Revoked = nil }, []string{"is no longer revoked | " + dangerRestored}},
 		{"a chain alone", func(st *record.Statement) {
 			st.Revoked = append(st.Revoked, record.Revocation{Signer: id, Chain: strings.Repeat("ab", 16), Seq: 3})
@@ -288,5 +288,18 @@ func TestChangesOfRevocations(t *testing.T) {
 		if got := texts(Changes(prev, next)); !strings.Contains(got, tt.want) || strings.Contains(got, "\n") {
 			t.Errorf("%s: %s, want %q", tt.name, got, tt.want)
 		}
+	}
+}
+
+// TestShown holds that two recipients which begin alike are shown as two: whoever compares what is to be signed compares all of it.
+func TestShown(t *testing.T) {
+	_, long, err := seal.GenerateHybrid()
+	must(t, err)
+	other := long[:len(long)-1] + map[bool]string{true: "q", false: "p"}[strings.HasSuffix(long, "p")]
+	if a, b := shown(long), shown(other); a == b || len(a) > 120 || !strings.HasPrefix(a, long[:24]) {
+		t.Errorf("%s\n%s", a, b)
+	}
+	if r := newRecipient(t); shown(r) != r {
+		t.Errorf("%s is shown as %s", r, shown(r))
 	}
 }

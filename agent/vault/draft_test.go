@@ -96,7 +96,7 @@ func TestDraft(t *testing.T) {
 		t.Errorf("%+v", d.Next)
 	}
 	changes := d.Changes(prev)
-	if len(changes) != 1 || changes[0].Text != "recovery recipient "+brief(recipient)+" is added" || changes[0].Danger != dangerRecovery {
+	if len(changes) != 1 || changes[0].Text != "recovery recipient "+shown(recipient)+" is added" || changes[0].Danger != dangerRecovery {
 		t.Errorf("%+v", changes)
 	}
 	name, stored, err := d.Sign(o.owner)

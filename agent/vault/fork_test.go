@@ -278,7 +278,7 @@ func TestChainsFail(t *testing.T) {
 	for _, f := range []faults.Fault{
 		{Op: "versions", Prefix: "commits/", Action: faults.Before},
 		{Op: "open-version", Prefix: "commits/", Action: faults.Before, At: 2},
-		{Op: "open-version", Prefix: "commits/", Action: faults.Before, Err: &providers.Error{Kind: providers.Denied}},
+		{Op: "open-version", Prefix: "commits/", Action: faults.Before, Times: -1, Err: &providers.Error{Kind: providers.Denied}},
 	} {
 		t.Run(fmt.Sprintf("%s %d %v", f.Op, f.At, f.Err), func(t *testing.T) {
 			r := newRig(t).fill(3)

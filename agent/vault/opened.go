@@ -145,8 +145,7 @@ func (r *Reader) openVersion(ctx context.Context, ref record.Ref, version string
 // instead returns what to read in place of a pack that err was met in: it may have been overwritten or hidden since it was opened. Nil says that err stands. The
 // versions are looked at once for an opened pack.
 func (r *Reader) instead(ctx context.Context, p *openPack, err error) *openPack {
-	var d *DamageError
-	if !errors.As(err, &d) || p.version != "" {
+	if !amiss(err) || p.version != "" {
 		return nil
 	}
 	got, _, _ := r.flight.Do("instead "+p.ref.Name.String(), func() (any, error) {

@@ -11,6 +11,7 @@ import (
 	"reflect"
 	"strings"
 	"testing"
+	"time"
 
 	"farshore/agent/internal/state"
 	"farshore/agent/record"
@@ -332,3 +333,27 @@ func (f *failing) Read(p []byte) (int, error) {
 }
 
 var _ Cache = (*state.Store)(nil)
+
+// TestRootOfPagesThatEndSoon holds that a root is not named again whose pages, which may be older than the root, are locked for too short.
+func TestRootOfPagesThatEndSoon(t *testing.T) {
+	b := newBench(t, nil)
+	w, end := b.writer()
+	defer end()
+	c, _ := b.commitRanges(w, manyRanges(w, maxInline+1))
+	pages := w.base.root.Pages
+	if len(pages) < 2 {
+		t.Fatalf("%d pages of ranges", len(pages))
+	}
+	w.guard = newGuard(w, time.Hour)
+	defer func() { w.guard = nil }()
+	for _, r := range append([]record.RootPage{{Ref: *c.Root}, {Ref: *c.List}}, pages...) {
+		w.guard.asked.put(r.Name, w.now().Add(2*time.Hour))
+	}
+	if ok, err := w.rootLasts(t.Context()); err != nil || !ok {
+		t.Errorf("all of it lasts: %v, %v", ok, err)
+	}
+	w.guard.asked.put(pages[1].Name, w.now().Add(time.Minute))
+	if ok, err := w.rootLasts(t.Context()); err != nil || ok {
+		t.Errorf("a page ends soon: %v, %v", ok, err)
+	}
+}

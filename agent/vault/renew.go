@@ -196,7 +196,8 @@ func (w *Writer) freshKeys(ctx context.Context, ref record.Ref) (record.Ref, err
 	return w.putBytes(ctx, raw)
 }
 
-// freshTables returns the chunk tables, those stored anew whose locks end too soon.
+// freshTables returns the chunk tables, those stored anew whose locks end too soon: without the packs that nothing may rest on any more, so that what is stored again and again in the
+// course of years does not make them ever larger.
 func (w *Writer) freshTables(ctx context.Context, tables []record.Ref) ([]record.Ref, error) {
 	if w.guard == nil {
 		return tables, nil
@@ -204,13 +205,19 @@ func (w *Writer) freshTables(ctx context.Context, tables []record.Ref) ([]record
 	out := make([]record.Ref, 0, len(tables))
 	for _, t := range tables {
 		_, ok, err := w.guard.metaLasts(ctx, t)
+		kept := true
 		if err == nil && !ok {
-			t, err = w.mergeClass(ctx, []record.Ref{t})
+			t, kept, err = w.rewriteTables(ctx, []record.Ref{t}, func(pack record.Ref) (bool, error) {
+				_, lasts, err := w.guard.packLasts(ctx, pack)
+				return lasts, err
+			})
 		}
 		if err != nil {
 			return nil, err
 		}
-		out = append(out, t)
+		if kept {
+			out = append(out, t)
+		}
 	}
 	return out, nil
 }

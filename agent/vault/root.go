@@ -42,10 +42,15 @@ func (w *Writer) storeRoot(ctx context.Context, root *record.Root, sections []re
 	return &ref, &list, nil
 }
 
-// rootLasts reports whether there is a base whose root and list may be named again.
+// rootLasts reports whether there is a base whose root and list may be named again. Its pages of ranges may be older than the root itself.
 func (w *Writer) rootLasts(ctx context.Context) (bool, error) {
 	if w.base == nil {
 		return false, nil
+	}
+	for _, p := range w.base.root.Pages {
+		if _, ok, err := w.guard.metaLasts(ctx, p.Ref); err != nil || !ok {
+			return false, err
+		}
 	}
 	_, ok, err := w.guard.metaLasts(ctx, *w.base.Commit.Root)
 	if err == nil && ok && w.base.Commit.List != nil {

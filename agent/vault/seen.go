@@ -128,6 +128,8 @@ func (v *Vault) hold(c *Chain, m Seen) {
 		what = fmt.Sprintf("the vault has %s in its place", c.Commits[m.Seq-1].Hash)
 	case len(c.Commits) == 0:
 		what = "no commit of the chain counts any more"
+	case c.withheld != nil:
+		what = fmt.Sprintf("the store does not give commit %d", len(c.Commits)+1)
 	default:
 		what = fmt.Sprintf("the chain ends with commit %d", len(c.Commits))
 	}

@@ -58,9 +58,18 @@ func Layers(n *providers.Name, id string) []Finding {
 	return layers(n, slices.IndexFunc(n.Oldest, func(o providers.Version) bool { return !o.Marker && o.ID == id }), nil)
 }
 
+// beside says what is known of a version that lies with the right one.
+type beside int
+
+const (
+	other  beside = iota // it has other bytes
+	twin                 // it has the same bytes
+	unread               // nobody looked
+)
+
 // layers says what lies over, beside or under the version of a name that is right: a finding for each version and marker that is remembered, and one for
-// the rest. right is the index in n.Oldest, -1 where none is right; twins are those with the same bytes.
-func layers(n *providers.Name, right int, twins map[int]bool) []Finding {
+// the rest. right is the index in n.Oldest, -1 where none is right; known is by that index as well.
+func layers(n *providers.Name, right int, known map[int]beside) []Finding {
 	var out []Finding
 	add := func(s Severity, format string, args ...any) {
 		out = append(out, Finding{s, n.Name, fmt.Sprintf(format, args...)})
@@ -75,8 +84,10 @@ func layers(n *providers.Name, right int, twins map[int]bool) []Finding {
 			add(Tampering, "a delete marker%s hid the name before the version that was read was stored", origin("of", o))
 		case o.Marker:
 			add(Tampering, "a delete marker%s lies over it; the version beneath was read", origin("of", o))
-		case twins[i]:
+		case known[i] == twin:
 			add(Notice, "stored once more%s, with the same %d bytes", origin("at", o), o.Size)
+		case known[i] == unread:
+			add(Tampering, "a version%s, with %d bytes, could not be read or was not: what it has is not known", origin("of", o), o.Size)
 		case right < 0:
 			add(Tampering, "a version%s, with %d bytes, is not what belongs there", origin("of", o), o.Size)
 		case i < right:

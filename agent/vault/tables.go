@@ -139,12 +139,14 @@ func (w *Writer) mergeTables(ctx context.Context, tables []record.Ref) ([]record
 		if len(classes[c]) < tableFan {
 			continue
 		}
-		merged, err := w.mergeClass(ctx, classes[c])
+		merged, kept, err := w.rewriteTables(ctx, classes[c], func(record.Ref) (bool, error) { return true, nil })
 		if err != nil {
 			return nil, err
 		}
 		delete(classes, c)
-		classes[sizeClass(merged.Size)] = append(classes[sizeClass(merged.Size)], merged)
+		if kept {
+			classes[sizeClass(merged.Size)] = append(classes[sizeClass(merged.Size)], merged)
+		}
 	}
 	var out []record.Ref
 	for _, t := range tables {
@@ -176,12 +178,17 @@ func contains(refs []record.Ref, r record.Ref) bool {
 // sizeClass is the logarithm to base 16 of the size in KiB, at least 0.
 func sizeClass(size int64) int { return bits.Len64(uint64(size>>10)) / 4 }
 
-func (w *Writer) mergeClass(ctx context.Context, tables []record.Ref) (record.Ref, error) {
+// rewriteTables stores what tables know of the packs that keep lets pass as one table, and reports whether there is any.
+func (w *Writer) rewriteTables(ctx context.Context, tables []record.Ref, keep func(record.Ref) (bool, error)) (ref record.Ref, kept bool, err error) {
 	b := newPageBuilder(w.vault.codec, w.params.FrameSize)
 	for _, t := range tables {
 		err := w.eachTablePack(ctx, t.Name, func(p state.Pack) error {
-			b.took(record.AppendTablePack(b.room(), p.Name, p.Size, p.Chunks))
-			return nil
+			ok, err := keep(record.Ref{Name: p.Name, Size: p.Size})
+			if ok && err == nil {
+				kept = true
+				b.took(record.AppendTablePack(b.room(), p.Name, p.Size, p.Chunks))
+			}
+			return err
 		})
 		var damage *DamageError
 		if errors.As(err, &damage) {
@@ -189,14 +196,16 @@ func (w *Writer) mergeClass(ctx context.Context, tables []record.Ref) (record.Re
 			continue
 		}
 		if err != nil {
-			return record.Ref{}, err
+			return ref, kept, err
 		}
 	}
-	ref, err := w.put(ctx, b, w.tableHeader())
-	if err != nil {
-		return ref, err
+	if !kept {
+		return ref, false, nil
 	}
-	return ref, w.local.MarkLoaded(w.domain, ref.Name)
+	if ref, err = w.put(ctx, b, w.tableHeader()); err != nil {
+		return ref, kept, err
+	}
+	return ref, kept, w.local.MarkLoaded(w.domain, ref.Name)
 }
 
 // eachTablePack calls fn with the packs of a chunk table, if this agent's key wrote it for this domain.

@@ -1,6 +1,7 @@
 package verify
 
 import (
+	"cmp"
 	"context"
 	"crypto/sha256"
 	"fmt"
@@ -15,29 +16,85 @@ import (
 
 // hashAll reads every object below packs/ and meta/ and compares it with its name.
 func (r *run) hashAll(ctx context.Context) error {
-	g, ctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.o.Workers)
 	for _, room := range []string{"packs/", "meta/"} {
-		for n, err := range r.v.Bucket().Names(ctx, room, "") {
-			if err != nil {
-				return errorOf(g, err)
-			}
-			name, ok := r.parse(room, &n)
-			if !ok {
-				continue
-			}
-			g.Go(func() error {
-				o, err := r.object(ctx, n, name)
-				if o != nil {
-					r.mu.Lock()
-					r.stored[place{name, room == "meta/"}] = *o
-					r.mu.Unlock()
-				}
-				return err
-			})
+		if err := r.hashRoom(ctx, room); err != nil {
+			return err
 		}
 	}
-	return g.Wait()
+	return nil
+}
+
+func (r *run) hashRoom(ctx context.Context, room string) error {
+	r.kept = withheld{}
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.o.Workers)
+	for n, err := range r.v.Bucket().Names(gctx, room, "") {
+		if err != nil {
+			return errorOf(g, err)
+		}
+		name, ok := r.parse(room, &n)
+		if !ok {
+			continue
+		}
+		g.Go(func() error {
+			o, err := r.object(gctx, n, name)
+			if err == nil && o != nil {
+				r.mu.Lock()
+				r.stored[place{name, room == "meta/"}] = *o
+				r.mu.Unlock()
+			}
+			return err
+		})
+	}
+	if err := g.Wait(); err != nil {
+		return err
+	}
+	return r.noteWithheld()
+}
+
+// withheld are the objects of a room that the store lists and does not give.
+type withheld struct {
+	given bool // it gave another
+	err   error
+	list  []vault.Finding // at most maxFindings
+	more  int64
+}
+
+// withhold remembers that the store does not give an object, where the failure is of that one alone; otherwise it returns it.
+func (r *run) withhold(ctx context.Context, object string, err error) error {
+	if !r.v.Withheld(ctx, err) {
+		return err
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.kept.err = cmp.Or(r.kept.err, err)
+	if len(r.kept.list) == maxFindings {
+		r.kept.more++
+		return nil
+	}
+	r.kept.list = append(r.kept.list, vault.Finding{Severity: vault.Damage, Object: object, Text: fmt.Sprintf("the store lists it and does not give it: %v", err)})
+	return nil
+}
+
+// noteWithheld notes what the store does not give of a room. Where it gave nothing at all, it is the reader who may not read there, and the error says so.
+func (r *run) noteWithheld() error {
+	if r.kept.err != nil && !r.kept.given {
+		return r.kept.err
+	}
+	for _, f := range r.kept.list {
+		r.add(f)
+	}
+	r.res.Damaged += r.kept.more
+	return nil
+}
+
+// gave counts an object that was read whole.
+func (r *run) gave(bytes int64) {
+	r.o.Progress.Objects.Add(1)
+	r.o.Progress.Bytes.Add(bytes)
+	r.mu.Lock()
+	r.kept.given = true
+	r.mu.Unlock()
 }
 
 // errorOf prefers a worker's error, which is why the listing's context ended.
@@ -74,18 +131,18 @@ func (r *run) object(ctx context.Context, n providers.Name, name record.Hash) (*
 		return &object{size: n.Size}, nil
 	}
 	wrong, err := r.hash(ctx, n.Info, name)
-	if err != nil {
-		return nil, err
-	}
-	if wrong != "" && r.res.Versions == providers.SightSeen {
+	if (wrong != "" || err != nil && ctx.Err() == nil) && r.res.Versions == providers.SightSeen {
 		// It may have been overwritten or hidden since it was listed.
-		now, err := r.v.Bucket().History(ctx, n.Name)
-		if err != nil && providers.KindOf(err) != providers.NotFound {
-			return nil, err
+		now, herr := r.v.Bucket().History(ctx, n.Name)
+		if herr != nil && providers.KindOf(herr) != providers.NotFound {
+			return nil, herr
 		}
-		if err == nil && !now.Plain() {
+		if herr == nil && !now.Plain() {
 			return r.beneath(ctx, &now, name)
 		}
+	}
+	if err != nil {
+		return &object{size: n.Size}, r.withhold(ctx, n.Name, err)
 	}
 	if wrong != "" {
 		r.note(vault.Damage, n.Name, "%s", wrong)
@@ -107,8 +164,7 @@ func (r *run) hash(ctx context.Context, info providers.Info, name record.Hash) (
 	if err != nil {
 		return unreadable(err)
 	}
-	r.o.Progress.Objects.Add(1)
-	r.o.Progress.Bytes.Add(n)
+	r.gave(n)
 	if record.Hash(h.Sum(nil)) != name {
 		return fmt.Sprintf("its %d bytes do not have the hash in its name", n), nil
 	}

@@ -132,6 +132,7 @@ type run struct {
 	commits  map[string]record.Hash // of commits that count, by name, where the name has several versions or is hidden
 
 	mu   sync.Mutex
+	kept withheld // of the room that is being read
 	res  *Result
 	told map[string]struct{} // names whose versions and markers are findings already
 }
@@ -151,7 +152,10 @@ type object struct {
 	version string // the store's id of the right version, where the name has others or is hidden
 }
 
-func (r *run) add(f vault.Finding) {
+func (r *run) add(f vault.Finding) { r.addListed(f, true) }
+
+// addListed counts a finding, and lists it where it is to be and there is room.
+func (r *run) addListed(f vault.Finding, list bool) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	switch f.Severity {
@@ -160,7 +164,7 @@ func (r *run) add(f vault.Finding) {
 	case vault.Tampering:
 		r.res.Tampered++
 	}
-	if len(r.res.Findings) < maxFindings {
+	if list && len(r.res.Findings) < maxFindings {
 		r.res.Findings = append(r.res.Findings, f)
 	}
 }
@@ -240,12 +244,36 @@ func (r *run) readChains(ctx context.Context) error {
 	for _, c := range r.chains {
 		r.o.Progress.Chains.Add(1)
 		r.o.Progress.Commits.Add(int64(len(c.Commits)))
-		for _, f := range c.Findings {
-			r.add(f)
-		}
 		for _, k := range c.Commits {
 			r.o.Progress.PlannedBytes.Add(k.AddedBytes)
 		}
 	}
+	r.chainFindings()
 	return nil
+}
+
+// maxBare bounds how many findings are listed of chains that have no commit which counts.
+const maxBare = 100
+
+// chainFindings adds what was found of the chains. Whoever may add objects can begin any number of chains that are none: what is found of those comes last, and only the
+// first are listed, so that they crowd out neither what happened to the others nor what is found later. All are counted.
+func (r *run) chainFindings() {
+	bare := 0
+	for _, empty := range []bool{false, true} {
+		for _, c := range r.chains {
+			if isBare := len(c.Commits) == 0 && c.ID != "" && c.RolledBack == nil && !c.Revoked; isBare != empty {
+				continue
+			}
+			for _, f := range c.Findings {
+				if empty {
+					bare++
+				}
+				r.addListed(f, !empty || bare <= maxBare)
+			}
+		}
+	}
+	if bare > maxBare {
+		r.addListed(vault.Finding{Severity: vault.Notice, Object: "commits/", Text: fmt.Sprintf(
+			"%d more chains, or what are named as chains, have no commit that counts: they are counted and not listed", bare-maxBare)}, true)
+	}
 }

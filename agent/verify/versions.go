@@ -2,6 +2,8 @@ package verify
 
 import (
 	"context"
+	"crypto/sha256"
+	"fmt"
 
 	"farshore/agent/record"
 	"farshore/agent/vault"
@@ -15,14 +17,18 @@ func (r *run) beneath(ctx context.Context, n *providers.Name, name record.Hash) 
 	if err != nil && ctx.Err() != nil {
 		return nil, err
 	}
-	r.extra(n, s.Findings)
 	if s.Right == nil && err != nil {
-		return nil, err
+		if err := r.withhold(ctx, n.Name, err); err != nil {
+			return nil, err
+		}
+		r.extra(n, s.Findings)
+		return &object{size: n.Size}, nil
 	}
+	r.extra(n, s.Findings)
 	if n.Versions == 0 {
 		return nil, nil
 	}
-	r.o.Progress.Objects.Add(1)
+	r.gave(0) // the bytes are counted above
 	if s.Right == nil {
 		r.note(vault.Damage, n.Name, "none of its versions that were looked at has the hash in its name")
 		return &object{size: n.Size}, nil
@@ -66,15 +72,25 @@ func (r *run) inventory(ctx context.Context) error {
 }
 
 // overlaid says what lies beside the right version of a name. A statement's has the hash in its name, a commit's is the one that its chain has, and of what no
-// chain has, and of a report, the oldest is taken for it: their bodies are not looked at here.
+// chain has, and of a report, the oldest is taken for it: who signed it is not looked at here.
 func (r *run) overlaid(ctx context.Context, n *providers.Name) ([]vault.Finding, error) {
 	_, hash, err := record.ParseStatementName(n.Name)
 	known := err == nil
 	if !known {
 		hash, known = r.commits[n.Name]
 	}
-	if !known {
+	if !known && (n.Versions < 2 || n.Size > providers.MaxObject) {
 		return vault.Layers(n, n.ID), nil
+	}
+	if !known {
+		oldest, err := r.v.Bucket().ReadVersion(ctx, n.Name, n.ID, providers.MaxObject)
+		if kind := providers.KindOf(err); kind == providers.NotFound || kind == providers.Corrupt || err != nil && r.v.Withheld(ctx, err) {
+			return []vault.Finding{{Severity: vault.Tampering, Object: n.Name, Text: fmt.Sprintf("%d versions and %d delete markers lie there, and the oldest can't be read: %v", n.Versions, n.Markers, err)}}, nil
+		}
+		if err != nil {
+			return nil, err
+		}
+		hash = sha256.Sum256(oldest)
 	}
 	s, err := r.v.Search(ctx, n, hash)
 	if s.Right != nil {

@@ -28,6 +28,8 @@ var permissions = []struct {
 	{"storage.buckets.update", probe.NoShorten, probe.Loosens},
 	{"storage.buckets.setIamPolicy", probe.NoDestroy, probe.Loosens},
 	{"storage.buckets.delete", probe.NoDestroy, probe.Destroys},
+	{"storage.folders.rename", probe.NoDestroy, probe.Destroys},             // a room as a whole, where the bucket has folders
+	{"storage.managedFolders.setIamPolicy", probe.NoDestroy, probe.Loosens}, // rights on all that lies in a folder
 }
 
 // Bucket returns the probes of the bucket.

@@ -8,6 +8,7 @@ import (
 	iofs "io/fs"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"syscall"
 
@@ -123,8 +124,12 @@ func temporary(err error) bool {
 // maxText bounds what is kept of an answer.
 const maxText = 500
 
-// line puts a text on one line.
+// queried finds the query of an address, which for some stores holds a secret: the token of Azure stands there.
+var queried = regexp.MustCompile(`(https?://[^\s"?]*)\?[^\s"]*`)
+
+// line puts a text on one line, without the queries of addresses.
 func line(s string) string {
+	s = queried.ReplaceAllString(s, "$1")
 	if s = strings.Join(strings.Fields(s), " "); len(s) > maxText {
 		s = s[:maxText] + "…"
 	}

@@ -8,9 +8,11 @@ import (
 	iofs "io/fs"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/Azure/azure-sdk-for-go/sdk/azcore"
 	b2 "github.com/rclone/rclone/backend/b2/api"
@@ -98,5 +100,39 @@ func TestAnswers(t *testing.T) {
 	}
 	if r := answer(&b2.Error{Status: http.StatusBadRequest, Code: "x", Message: strings.Repeat("ä", maxText)}); len(r.Text) > maxText+3 {
 		t.Errorf("%d bytes of text", len(r.Text))
+	}
+}
+
+// TestNoSecret has a store that can no longer be reached: what is said of that, and kept in a report, does not have the token that stands in each of Azure's addresses.
+func TestNoSecret(t *testing.T) {
+	t.Parallel()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.FormValue("comp") != "list" {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		w.Header().Set("Content-Type", "application/xml")
+		_, _ = w.Write([]byte(`<EnumerationResults><Blobs></Blobs><NextMarker/></EnumerationResults>`))
+	}))
+	ctx, a := open(t, "rclone::azureblob,sas_url='"+server.URL+"/vault?sp=rcl&sr=c&sig=topsecret%2Fsignature%3D':vault/a")
+	server.Close()
+	said := 0
+	for _, p := range a.Object() {
+		for _, exists := range []bool{true, false} {
+			one, cancel := context.WithTimeout(ctx, 200*time.Millisecond)
+			r := p.Try(one, probe.Canary{Name: "packs/canary/a", Exists: exists})
+			cancel()
+			if said++; strings.Contains(r.Code+r.Text, "topsecret") {
+				t.Errorf("%s: %+v", p.Probe, r)
+			}
+		}
+	}
+	if said == 0 {
+		t.Fatal("nothing was tried")
+	}
+	// The backend gives the error of its transport as it is.
+	_, err := http.Get(server.URL + "/vault/x?sp=rcl&sig=topsecret%2Fsignature%3D")
+	if r := answer(fmt.Errorf("put: %w", err)); strings.Contains(r.Text, "topsecret") || !strings.Contains(r.Text, "refused") {
+		t.Errorf("%+v", r)
 	}
 }

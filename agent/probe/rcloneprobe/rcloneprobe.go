@@ -214,7 +214,7 @@ func (a *Attacker) version(ctx context.Context, name string) string {
 
 // refused is the result of a probe that was not made.
 func refused(err error) probe.Result {
-	return probe.Result{Answer: probe.Unknown, Code: "not tried", Text: err.Error()}
+	return probe.Result{Answer: probe.Unknown, Code: "not tried", Text: line(err.Error())}
 }
 
 // setting is one of the remote's, "" where it has none.

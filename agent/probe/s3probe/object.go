@@ -3,7 +3,6 @@ package s3probe
 import (
 	"bytes"
 	"context"
-	"errors"
 	"net/http"
 	"net/url"
 	"strings"
@@ -334,7 +333,7 @@ func (a *Attacker) deleteLast(ctx context.Context, key *string, _ probe.Canary) 
 // deleteVersion deletes the version that the canary was created as, and before it the one that can't have a lock: see shorten.
 func (a *Attacker) deleteVersion(bypass bool) func(context.Context, *string, probe.Canary) probe.Result {
 	return func(ctx context.Context, key *string, c probe.Canary) probe.Result {
-		ask := func(version string) probe.Result {
+		ask := func(ctx context.Context, key *string, version string) probe.Result {
 			in := &s3.DeleteObjectInput{Bucket: a.bucket(), Key: key, VersionId: aws.String(version)}
 			if bypass {
 				in.BypassGovernanceRetention = aws.Bool(true)
@@ -343,14 +342,14 @@ func (a *Attacker) deleteVersion(bypass bool) func(context.Context, *string, pro
 			return classify(err)
 		}
 		if c.Version == "" || c.Version == nullVersion {
-			return ask(nullVersion)
+			return ask(ctx, key, nullVersion)
 		}
-		unlocked := ask(nullVersion)
-		r := both(unlocked, ask(c.Version))
+		unlocked := ask(ctx, key, nullVersion)
+		r := both(unlocked, ask(ctx, key, c.Version))
 		if r.Answer == probe.Permitted && unlocked.Answer == probe.Permitted {
 			r.Text = join(r.Text, "versions may be deleted as soon as no lock holds them")
 		}
-		return r
+		return a.unheld(ctx, c, r, func(ctx context.Context, key *string) probe.Result { return ask(ctx, key, nullVersion) })
 	}
 }
 
@@ -359,41 +358,4 @@ func join(a, b string) string {
 		return b
 	}
 	return a + "; " + b
-}
-
-func (a *Attacker) multiDelete(ctx context.Context, key *string, _ probe.Canary) probe.Result {
-	return a.deleteMany(ctx, types.ObjectIdentifier{Key: key})
-}
-
-func (a *Attacker) multiDeleteVersion(ctx context.Context, key *string, c probe.Canary) probe.Result {
-	r := a.deleteMany(ctx, types.ObjectIdentifier{Key: key, VersionId: aws.String(nullVersion)})
-	if c.Version == "" || c.Version == nullVersion {
-		return r
-	}
-	return both(r, a.deleteMany(ctx, types.ObjectIdentifier{Key: key, VersionId: aws.String(c.Version)}))
-}
-
-// deleteMany sends one key through the request for many. Its answer is in the body, for each key.
-func (a *Attacker) deleteMany(ctx context.Context, id types.ObjectIdentifier) probe.Result {
-	out, err := a.client.DeleteObjects(ctx, &s3.DeleteObjectsInput{Bucket: a.bucket(), Delete: &types.Delete{Objects: []types.ObjectIdentifier{id}}})
-	if err != nil {
-		return classify(err)
-	}
-	switch {
-	case len(out.Errors) > 0:
-		code, message := aws.ToString(out.Errors[0].Code), aws.ToString(out.Errors[0].Message)
-		r := probe.Result{Answer: probe.Unknown, Code: code, Text: message}
-		switch {
-		case lockRefused(code, message):
-			r.Text = "refused by the lock, not by the credential: " + message
-		case code == "AccessDenied":
-			r.Answer = probe.Denied
-		case temporary(code, 0):
-			r.Temporary = true
-		}
-		return r
-	case len(out.Deleted) > 0:
-		return accepted("Deleted")
-	}
-	return classify(errors.New("the store named the object neither among the deleted nor among the errors"))
 }

@@ -110,6 +110,7 @@ func (a *Attacker) remember(name, etag string) {
 func (a *Attacker) Notes() []string {
 	return []string{
 		"not tried, because no form of it is harmless: deleting the bucket (s3:DeleteBucket; a bucket that holds anything refuses) and its policy (s3:DeleteBucketPolicy)",
+		"not tried, because no service but Amazon's knows it: putting an object that no lock keeps under another key (s3:UpdateObjectEncryption, which takes rights to the key too)",
 		"not seen by any attempt: rights in the provider's account management (users, roles, keys, billing) and in its console",
 	}
 }

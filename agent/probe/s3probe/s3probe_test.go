@@ -92,8 +92,8 @@ func TestMinIO(t *testing.T) {
 	})
 	mutated(t, minio, s, readBack, []string{"s3:PutObjectRetention", "s3:DeleteObject", "s3:DeleteObjectVersion", "s3:PutObjectTagging", "s3:PutObjectVersionTagging", "s3:PutObjectLegalHold",
 		"s3:PutLifecycleConfiguration", "s3:PutBucketVersioning", "s3:PutBucketObjectLockConfiguration", "s3:PutBucketPolicy", "s3:PutEncryptionConfiguration"},
-		// Alone it permits nothing there: versions are deleted with s3:DeleteObject.
-		[]string{"s3:DeleteObjectVersion"})
+		// Alone they permit nothing there: versions are deleted and tagged with s3:DeleteObject and s3:PutObjectTagging.
+		[]string{"s3:DeleteObjectVersion", "s3:PutObjectVersionTagging"})
 	t.Run("right policy and delete markers", func(t *testing.T) {
 		bucket := locked(t, s)
 		// There s3:DeleteObject is for versions too, unless that is denied.

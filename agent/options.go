@@ -1,0 +1,42 @@
+package agent
+
+import (
+	"context"
+	"time"
+)
+
+// Options say how a pass is made. The zero value is usable.
+type Options struct {
+	// Match says which paths take part; nil means all. Others keep the record that they have.
+	Match func(path string) bool
+	// CommitEvery and CommitBytes say how much time and how many new bytes may pass before what is whole is committed. Defaults: 10
+	// minutes, 8 GiB.
+	CommitEvery time.Duration
+	CommitBytes int64
+	// ReadRate is how many bytes of contents are read per second at most; 0 is no limit.
+	ReadRate int64
+	// Captures is how many items are read at a time; default 16.
+	Captures int
+	// Allow, when not nil, is asked before each commit. Its error ends the pass, and nothing more is committed.
+	Allow func(context.Context) error
+	// Progress is counted up as the pass goes; nil means nobody looks.
+	Progress *Progress
+}
+
+func (o *Options) defaults() {
+	if o.Match == nil {
+		o.Match = func(string) bool { return true }
+	}
+	if o.CommitEvery <= 0 {
+		o.CommitEvery = 10 * time.Minute
+	}
+	if o.CommitBytes <= 0 {
+		o.CommitBytes = 8 << 30
+	}
+	if o.Captures <= 0 {
+		o.Captures = 16
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+}
