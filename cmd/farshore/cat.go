@@ -34,7 +34,7 @@ Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 there is no such snaps
 		Args:    arguments(2, 2, "SOURCE[@WHEN] and ITEM"),
 	}
 	cmd.Flags().StringVarP(&output, "output", "o", "", "new `FILE` to write to in place of stdout")
-	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
+	return e.reads(cmd, func(ctx context.Context, args []string) (result, error) {
 		source, at, err := parseAt(args[0])
 		if err != nil {
 			return nil, err
@@ -81,6 +81,8 @@ type catResult struct {
 	Size   int64  `json:"size"`
 	SHA256 string `json:"sha256"`
 	Output string `json:"output"`
+	// Notices are what was noticed on the way, tampering that was seen through above all.
+	Notices []string `json:"notices,omitempty"`
 }
 
 func (r *catResult) text(p *printer) {
@@ -110,7 +112,7 @@ func runCat(ctx context.Context, e *env, o catOptions, w io.Writer) (*catResult,
 		if err := v.NewReader().Copy(ctx, w, part); err != nil {
 			return contentError(o.item, o.access.recovers(v), err)
 		}
-		r = &catResult{pathJSON: jsonPath(o.item), Size: part.Size, SHA256: part.SHA256.String()}
+		r = &catResult{pathJSON: jsonPath(o.item), Size: part.Size, SHA256: part.SHA256.String(), Notices: e.sightings(v)}
 		return nil
 	})
 	return r, err

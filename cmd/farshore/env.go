@@ -21,6 +21,10 @@ type env struct {
 	exit  func(int)
 	flags commonFlags
 	out   *output
+	// sight is what the vault that is being read is held to; nil before one is opened.
+	sight *sight
+	// proven is what is known of the agent's credential at the vault that is being read; nil before one is opened, and where it is not the configuration's.
+	proven *protection
 }
 
 // commonFlags are the flags of every command.
@@ -33,6 +37,8 @@ type commonFlags struct {
 	json       bool
 	quiet      bool
 	verbose    bool
+	// seen is of the commands that read the vault.
+	seen []string
 }
 
 // systemEnv is the process's own environment.

@@ -102,7 +102,7 @@ func TestChainTrouble(t *testing.T) {
 		t.Fatal(err)
 	}
 	d, env := r.json(nil, "replicate")
-	if d.code != exitDamage || env.Error.Code != "chain" || !strings.Contains(env.Error.Message, "what this agent has seen of it") || !strings.Contains(env.Error.Hint, "farshore verify") {
+	if d.code != exitDamage || env.Error.Code != "chain" || !strings.Contains(env.Error.Message, "what was seen of it") || !strings.Contains(env.Error.Hint, "farshore verify") {
 		t.Errorf("exit %d, %+v", d.code, env.Error)
 	}
 }

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"strings"
 
+	awsconfig "github.com/aws/aws-sdk-go-v2/config"
+
 	"farshore/agent"
 	"farshore/agent/config"
 	"farshore/agent/record"
@@ -32,7 +34,7 @@ var storeCodes = map[providers.Kind]string{
 
 // storeHints say what to do about a store's failures.
 var storeHints = map[providers.Kind]string{
-	providers.Denied:          "the credential is known and may not do this: compare its policy with what the command needs (reading, or creating new objects)",
+	providers.Denied:          "the credential is known and may not do this. `farshore policy` prints what each role needs: writer to replicate, auditor to verify, restorer to restore, owner to place statements",
 	providers.Unauthenticated: "no credential, or a wrong or expired one: S3 takes AWS_PROFILE, AWS_ACCESS_KEY_ID or ?profile=; gs takes `gcloud auth application-default login`; rclone takes rclone.conf",
 	providers.Throttled:       "the store asks to slow down: set limits.requests in the configuration, or try again later",
 	providers.Temporary:       "the network or the store failed for longer than the retries lasted: try again, what is stored is not sent again",
@@ -52,7 +54,7 @@ func codesOf(err error) (exit int, code string) {
 	switch {
 	case errors.As(err, &problems), errors.As(err, &none):
 		return exitUsage, codeConfig
-	case errors.Is(err, agent.ErrRecipients):
+	case errors.Is(err, agent.ErrRecipients), errors.Is(err, vault.ErrLockShort):
 		return exitUsage, codeConfig
 	case errors.As(err, &damage), errors.Is(err, seal.ErrDamaged):
 		return exitDamage, codeDamage
@@ -60,7 +62,7 @@ func codesOf(err error) (exit int, code string) {
 		return exitDamage, "chain"
 	case errors.Is(err, agent.ErrLocked):
 		return exitFailed, "busy"
-	case errors.Is(err, s3client.ErrCredentials):
+	case errors.Is(err, s3client.ErrCredentials), noProfile(err):
 		return exitFailed, storeCodes[providers.Unauthenticated]
 	case errors.Is(err, vault.ErrLocked), errors.Is(err, seal.ErrWrongKey):
 		return exitFailed, "locked"
@@ -88,12 +90,18 @@ func hint(err error) string {
 		return "name one with --config FILE, or make one with `farshore init`; to read a vault, --vault URL and --identity FILE are enough"
 	case errors.Is(err, agent.ErrRecipients):
 		return "compare with the recovery kit before you change anything: whoever the statement names can read what is stored from now on. If the owner changed the recipients, put them into `recipients:` of the configuration"
+	case errors.Is(err, vault.ErrLockShort):
+		return "set min_lock_left in the configuration to less than the bucket's default retention (a third of it, say), or lengthen that retention; without binding locks, remove min_lock_left"
+	case errors.Is(err, vault.ErrLockUnread):
+		return "let the credential read locks (S3: s3:GetObjectRetention on the vault's objects; `farshore policy --role writer` prints it), or remove min_lock_left from the configuration. Nothing was committed"
 	case errors.Is(err, vault.ErrForeignCommit):
 		return "two machines with the same agent's key, or somebody who has it: stop both, look at `farshore snapshots`, and if the key may be stolen have the owner revoke it. Nothing was written"
 	case errors.Is(err, vault.ErrRolledBack):
 		return "commits that were there are gone or replaced: run `farshore verify`, ask the provider for deleted versions, and do not remove the local state, which remembers what was there"
 	case errors.Is(err, agent.ErrLocked):
 		return "wait until it has ended, or interrupt it: it commits what is whole, and the next run goes on from there"
+	case noProfile(err):
+		return "AWS_PROFILE, or ?profile= in the address, names a profile that the AWS configuration (~/.aws, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE) does not have"
 	case errors.Is(err, s3client.ErrCredentials):
 		return storeHints[providers.Unauthenticated]
 	case errors.As(err, &noVault):
@@ -106,6 +114,12 @@ func hint(err error) string {
 		return storeHints[store.Kind]
 	}
 	return repositoryHint(err)
+}
+
+// noProfile reports whether an AWS profile was named that there is not.
+func noProfile(err error) bool {
+	var none awsconfig.SharedConfigProfileNotExistError
+	return errors.As(err, &none)
 }
 
 // report tells people how the command failed.

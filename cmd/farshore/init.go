@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"farshore/agent/config"
+	"farshore/agent/record"
 	"farshore/agent/vault"
 	"farshore/crypto/seal"
 	"farshore/crypto/sign"
@@ -20,10 +21,12 @@ import (
 type initOptions struct {
 	vault, config, kit, state, name string
 	recipients                      []string
+	bucket                          bucketOptions
 }
 
 func initCommand(e *env) *cobra.Command {
 	var o initOptions
+	var j joinOptions
 	cmd := &cobra.Command{
 		Use:   "init --vault URL --config FILE --kit DIR",
 		Short: "Make a new vault, its keys, a configuration and the recovery kit",
@@ -34,14 +37,32 @@ RECOVERY.md. Take the kit away from this machine afterwards.
 With --recipient the recovery identity was made elsewhere (age-keygen -pq), and never touches this machine. Nothing that exists
 is touched: a vault, a configuration or key files that are there make it refuse.
 
-Exit codes: 0 done, 1 failed, 2 usage, or something exists already.`,
-		Example: "  farshore init --vault gs://offsite/vault --config /etc/farshore/farshore.yaml --kit /media/usb/kit\n  farshore init --vault file:///srv/vault --config farshore.yaml --kit kit --recipient age1pq1…",
+With --join the vault is there, and this host gets an agent of its own: keys, a configuration that pins the owner given with --owner-pub and the
+recipients that this owner signed, and a request (join.request) with which the owner names the agent.
+
+With --create-bucket, and an administrator's credential for it, init makes the S3 bucket too: with Object Lock and a default retention
+in mode COMPLIANCE. It never changes a bucket that exists. What the bucket has is always said, as it tells itself.
+
+Exit codes: 0 done, 1 failed, 2 usage, or something exists already, 3 a bucket was made and does not have all that it should.`,
+		Example: "  farshore init --create-bucket --retention 45d --vault 's3://offsite/vault?region=eu-west-3' --config farshore.yaml --kit kit\n  farshore init --vault gs://offsite/vault --config /etc/farshore/farshore.yaml --kit /media/usb/kit\n  farshore init --vault file:///srv/vault --config farshore.yaml --kit kit --recipient age1pq1…\n  farshore init --join --vault gs://offsite/vault --config /etc/farshore/farshore.yaml --owner-pub ed25519:…",
 		Args:    arguments(0, 0, ""),
 	}
 	cmd.Flags().StringVar(&o.kit, "kit", "", "new `DIRECTORY` for the recovery kit (needed)")
 	cmd.Flags().StringArrayVar(&o.recipients, "recipient", nil, "age `RECIPIENT` of a recovery identity that was made elsewhere; may be repeated")
 	cmd.Flags().StringVar(&o.name, "name", "", "`NAME` of this agent, noted in the vault for anyone who can read the store (default: none)")
+	o.bucket.flags(cmd)
+	j.flags(cmd)
 	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
+		if j.join && o.bucket.create {
+			return nil, usagef("--create-bucket is for a new vault: one that is joined has its bucket")
+		}
+		if j.join {
+			j.initOptions = o
+			return j.run(ctx, e)
+		}
+		if j.metadata != "" {
+			return nil, usagef("--metadata is for --join: a new vault has a new metadata key")
+		}
 		o.vault, o.config, o.state = e.flags.vault, e.flags.config, e.flags.state
 		if err := o.check(); err != nil {
 			return nil, err
@@ -61,6 +82,9 @@ func (o *initOptions) check() error {
 	}
 	if err := config.CheckVault(o.vault); err != nil {
 		return usagef("--vault: %w", err)
+	}
+	if err := o.bucket.check(o.vault); err != nil {
+		return err
 	}
 	if len(o.recipients) > 0 {
 		if _, err := seal.NewSealer(o.recipients); err != nil {
@@ -84,6 +108,9 @@ func runInit(ctx context.Context, e *env, o initOptions) (result, error) {
 	if err := makePlace(o.vault); err != nil {
 		return nil, fmt.Errorf("make the vault's directory: %w", err)
 	}
+	if err := o.bucket.make(ctx, o.vault); err != nil {
+		return nil, err
+	}
 	var r *initResult
 	err = e.withStore(ctx, o.vault, config.Limits{}, func(s *store) error {
 		r, err = l.build(ctx, s.Bucket, o, k, e.now())
@@ -97,6 +124,10 @@ func runInit(ctx context.Context, e *env, o initOptions) (result, error) {
 
 // build writes the keys, the vault and the rest, in this order.
 func (l *layout) build(ctx context.Context, b *providers.Bucket, o initOptions, k *initKeys, now time.Time) (*initResult, error) {
+	keeps, err := o.bucket.look(ctx, b)
+	if err != nil {
+		return nil, err
+	}
 	if err := checkEmpty(ctx, b); err != nil {
 		return nil, err
 	}
@@ -108,6 +139,7 @@ func (l *layout) build(ctx context.Context, b *providers.Bucket, o initOptions, 
 		return nil, errors.Join(err, l.abandon(ctx, b))
 	}
 	r := newInitResult(o, l, k, id)
+	r.Bucket = keeps
 	if err := l.finish(k, r, now); err != nil {
 		return nil, fmt.Errorf("vault %s was made, but not all of its files: %w; keep those that are there: %s", id, err, strings.Join(l.made, ", "))
 	}
@@ -127,11 +159,14 @@ func create(ctx context.Context, b *providers.Bucket, k *initKeys, name string, 
 	return id, nil
 }
 
-// checkEmpty refuses a place that holds anything, with a hint of what that may be.
+// checkEmpty refuses a place that holds anything but canaries, with a hint of what that may be.
 func checkEmpty(ctx context.Context, b *providers.Bucket) error {
 	for info, err := range b.List(ctx, "", "") {
 		if err != nil {
 			return fmt.Errorf("look into the vault's place: %w", err)
+		}
+		if record.IsCanary(info.Name) {
+			continue // of a probe before there was a vault
 		}
 		f := usagef("%s is not empty: it has %s", b.Traits().Place, info.Name)
 		if strings.HasPrefix(info.Name, "vault/") || strings.HasPrefix(info.Name, "commits/") {
@@ -182,8 +217,10 @@ type initResult struct {
 	Config     string   `json:"config"`
 	Keys       []string `json:"keys"`
 	Kit        []string `json:"kit"`
-	kitDir     string
-	recovery   bool
+	// Bucket is how the store keeps what is written, as it says itself.
+	Bucket   *keepsResult `json:"bucket"`
+	kitDir   string
+	recovery bool
 }
 
 func newInitResult(o initOptions, l *layout, k *initKeys, id string) *initResult {
@@ -205,6 +242,8 @@ func (r *initResult) text(p *printer) {
 	p.line("  agent's keys   %s", strings.Join(r.Keys, ", "))
 	p.line("  recovery kit   %s", strings.Join(r.Kit, ", "))
 	p.line("")
+	r.Bucket.text(p)
+	p.line("")
 	p.line("Take the recovery kit away from this machine now: copy %s to two places that are offline and apart,", r.kitDir)
 	p.line("read RECOVERY.md there, and then delete it here.")
 	if r.recovery {
@@ -215,5 +254,9 @@ func (r *initResult) text(p *printer) {
 	}
 	p.line("owner.key signs what the vault believes: who may add to it, and to whom it is sealed. It is not needed daily.")
 	p.line("")
-	p.line("Next: farshore source add NAME s3://BUCKET --config %s, then farshore replicate --config %s", r.Config, r.Config)
+	if !config.Local(r.Vault) {
+		p.line("Before anything is stored, give the agent a credential that can only add (farshore policy --role writer --vault …), and prove it here:")
+		p.line("  farshore probe --config %s", shellWord(r.Config))
+	}
+	p.line("Next: farshore source add NAME s3://BUCKET --config %s, then farshore replicate --config %s", shellWord(r.Config), shellWord(r.Config))
 }

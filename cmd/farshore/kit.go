@@ -58,7 +58,8 @@ func (l *layout) check() error {
 	if there[0] == l.config {
 		return f.with("a configuration means that init was done here: name another with --config, and another --kit")
 	}
-	return f.with("an init that was killed leaves such files, and no configuration: if no vault was made with them, move them away and run init again")
+	return f.with("they belong to another vault or agent, whose configuration lies beside them: then give --config in a directory of its own, and another --kit. " +
+		"Or an init that was killed left them, and no configuration: if no vault was made with them, move them away and run init again")
 }
 
 // writeKeys writes the keys, before there is a vault. The recovery key has a name that says so, until its comments can name the vault.

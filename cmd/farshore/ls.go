@@ -20,7 +20,7 @@ type lsOptions struct {
 }
 
 func lsCommand(e *env) *cobra.Command {
-	return e.does(&cobra.Command{
+	return e.reads(&cobra.Command{
 		Use:   "ls SOURCE[@WHEN] [PREFIX]",
 		Short: "List the items of a snapshot",
 		Long: `List the items of a source's newest snapshot, or of that of WHEN: a commit's number, or a time, which means the last
@@ -96,6 +96,8 @@ type lsResult struct {
 	Bytes    int64  `json:"bytes"`
 	// Repositories counts those that the items are of, where the source is one of repositories.
 	Repositories int64 `json:"repositories,omitempty"`
+	// Notices are what was noticed on the way, tampering that was seen through above all.
+	Notices []string `json:"notices,omitempty"`
 }
 
 func (r lsResult) text(p *printer) {
@@ -128,6 +130,7 @@ func runLs(ctx context.Context, e *env, o lsOptions, emit func(result) error) (r
 				return err
 			}
 		}
+		r.Notices = e.sightings(v)
 		return l.flush()
 	})
 	if err != nil && r.Chain == "" {

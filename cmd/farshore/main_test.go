@@ -14,7 +14,7 @@ import (
 )
 
 func TestMain(m *testing.M) {
-	testscript.Main(m, map[string]func(){"farshore": main})
+	testscript.Main(m, map[string]func(){"farshore": main, "age-plugin-rehearsal": rehearsalPlugin})
 }
 
 // TestScript runs the scripts of testdata/script with the command itself.
@@ -128,10 +128,10 @@ func TestUsageErrors(t *testing.T) {
 	tests := []struct{ args, message, hint string }{
 		{"", "needs a command", "--help"},
 		{"replicat", `no command "replicat"`, "`farshore replicate` is meant"},
-		{"frobnicate", `no command "frobnicate"`, "the commands are cat, demo, init"},
+		{"frobnicate", `no command "frobnicate"`, "the commands are cat, demo, drill, init"},
 		{"source", "farshore source needs a command", "farshore source --help"},
 		{"source ad", `no command "ad"`, "`farshore source add` is meant"},
-		{"help frobnicate", `no command "frobnicate"`, "the commands are cat, demo, init"},
+		{"help frobnicate", `no command "frobnicate"`, "the commands are cat, demo, drill, init"},
 		{"help source ad", `no command "ad"`, "`farshore source add` is meant"},
 		{"replicate --dryrun", "unknown flag: --dryrun", "--dry-run is meant"},
 		{"snapshots --confg x", "unknown flag: --confg", "--config is meant"},

@@ -10,6 +10,7 @@ import (
 
 	"farshore/agent"
 	"farshore/agent/config"
+	"farshore/agent/probe"
 	"farshore/agent/record"
 	"farshore/agent/source"
 	"farshore/agent/source/bucket"
@@ -43,16 +44,21 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 		}
 		return r, worst(interrupted(ctx, failed))
 	}
-	err := e.withSession(ctx, o.config, func(session *agent.Session) error {
+	err := e.withSession(ctx, o.config, func(session *agent.Session, g *custody) error {
+		defer func() { r.Protection = g.protection }()
 		for _, s := range o.sources {
 			one(s, func(src source.Source, f *config.Filter) (passResult, error) {
-				return e.replicateOne(ctx, session, o.config, s, src, f)
+				return e.replicateOne(ctx, session, g, s, src, f)
 			})
 		}
 		return nil
 	})
 	if err != nil {
 		failed = append(failed, err)
+	}
+	if r.Protection != nil && r.Protection.Verdict == probe.Unproven {
+		failed = append(failed, &failure{exit: exitIncomplete, code: codeUnproven, err: fmt.Errorf("replicated, but it is not proven that the agent's credential is append-only: %s", r.Protection.Words),
+			hint: "`farshore probe` says what was tried and what came back; " + policyHint(probe.Writer)})
 	}
 	return r, worst(interrupted(ctx, failed))
 }
@@ -91,10 +97,13 @@ func (e *env) withSource(ctx context.Context, c *config.Config, s config.Source,
 	return do(src, filter)
 }
 
-func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *config.Config, s config.Source, src source.Source, f *config.Filter) (passResult, error) {
-	p := new(agent.Progress)
+func (e *env) replicateOne(ctx context.Context, session *agent.Session, g *custody, s config.Source, src source.Source, f *config.Filter) (passResult, error) {
+	if err := g.check(ctx); err != nil { // the source before may have taken days
+		return passResult{}, err
+	}
+	p, c := new(agent.Progress), g.c
 	bar := e.follow(s.Name, func() (int64, int64, int64, int64) {
-		done := p.New.Load() + p.Changed.Load() + p.Unchanged.Load() + p.Deleted.Load()
+		done := p.New.Load() + p.Changed.Load() + p.Renewed.Load() + p.Unchanged.Load() + p.Deleted.Load()
 		return done, p.ReadBytes.Load(), 0, p.PlannedBytes.Load()
 	})
 	defer bar.Done()
@@ -103,7 +112,7 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, c *confi
 		src = counted
 	}
 	sum, err := session.Replicate(ctx, src, s.Include, s.Exclude, agent.Options{
-		Match: f.Match, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p, ReadRate: readRate(c, &s),
+		Match: f.Match, Allow: g.check, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p, ReadRate: readRate(c, &s),
 	})
 	if sum == nil {
 		return passResult{}, err
@@ -142,11 +151,11 @@ func notesOf(n bucket.Notes) []string {
 func passOf(name string, s *agent.Summary) passResult {
 	r := passResult{
 		Source: name, Complete: s.Complete, Commits: s.Commits, Listed: s.Listed, Excluded: s.Excluded,
-		New: s.New, Changed: s.Changed, Deleted: s.Deleted, Gone: s.Gone,
+		New: s.New, Changed: s.Changed, Renewed: s.Renewed, Deleted: s.Deleted, Gone: s.Gone,
 		ReadBytes: s.CapturedBytes, StoredBytes: s.StoredBytes, StoredPacks: s.StoredPacks, Unreadable: s.Unreadable, Seconds: s.Duration.Seconds(),
 	}
 	if s.Head != nil {
-		r.Chain, r.Seq = s.Head.Chain, s.Head.Seq
+		r.Chain, r.Seq, r.Head = s.Head.Chain, s.Head.Seq, fmt.Sprintf("%d:%s", s.Head.Seq, s.Head.Hash)
 	}
 	for _, x := range s.Examples {
 		r.Examples = append(r.Examples, unreadResult{pathJSON: jsonPath(x.Path), Reason: x.Reason, Detail: x.Detail, path: x.Path})

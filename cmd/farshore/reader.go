@@ -14,15 +14,23 @@ import (
 
 // withVault opens the vault for reading, as long as do takes.
 func (e *env) withVault(ctx context.Context, a *access, do func(*vault.Vault) error) error {
+	seen, err := e.newSight(a)
+	if err != nil {
+		return err
+	}
+	e.sight = seen
 	return e.withStore(ctx, a.url, a.limits, func(s *store) error {
-		v, err := vault.Open(ctx, s.Bucket, a.vaultOptions(nil))
+		e.proven = e.provenSoFar(a, s.Bucket.Traits().Place)
+		v, err := e.openVault(ctx, s, a, seen)
 		if err != nil {
 			return err
 		}
 		for _, f := range v.Findings() {
 			e.warn("%s: %s: %s", f.Severity, f.Object, f.Text)
 		}
-		return do(v)
+		err = do(v)
+		e.sightings(v)
+		return err
 	})
 }
 
@@ -32,10 +40,13 @@ type chosen struct {
 	commit *vault.Commit
 }
 
-// choose finds the snapshot of a source, by its name or its chain's id, as of a point in time.
+// choose finds the snapshot of a source, by its name or its chain's id, as of a point in time. It refuses a source of which less is there than was seen.
 func (e *env) choose(ctx context.Context, v *vault.Vault, name string, at when) (*chosen, error) {
-	chains, err := v.Chains(ctx)
+	chains, err := e.chains(ctx, v)
 	if err != nil {
+		return nil, err
+	}
+	if err := e.refuse(v, chains, name); err != nil {
 		return nil, err
 	}
 	var mine []*vault.Chain
@@ -166,15 +177,20 @@ func findingsOf(findings ...[]vault.Finding) []findingResult {
 
 // alarming returns the failure that damage or tampering among the findings means, or nil.
 func alarming(findings []findingResult) error {
-	n := 0
+	n, damaged := 0, false
 	for _, f := range findings {
 		if f.Severity != string(vault.Notice) {
 			n++
+			damaged = damaged || f.Severity != string(vault.Tampering)
 		}
 	}
 	if n == 0 {
 		return nil
 	}
-	return damagef("%s of damage or tampering", plural(int64(n), "finding")).
-		with("`farshore restore` restores all the same what is whole, and lists the rest; look for older versions of damaged or missing objects at the provider")
+	f := damagef("%s of damage or tampering", plural(int64(n), "finding"))
+	if !damaged {
+		return f.with("somebody changed what is in the store: find out with which credential, and take it away. What a line says was read from beneath is whole and can be restored; " +
+			"docs/operate.md says what the other lines mean")
+	}
+	return f.with("`farshore restore` restores all the same what is whole, and lists the rest; look for older versions of damaged or missing objects at the provider")
 }

@@ -32,8 +32,12 @@ A long pass commits as it goes. What an interrupted run committed is kept, and t
 With --dry-run nothing is stored: it says how many objects, bytes and requests a pass would take, and what they cost; of
 repositories, how many are new or changed.
 
+Before it writes, the agent's credential must be proven append-only, unless the configuration says ` + "`require: none`" + `: by the
+proof that is kept with the local state for 24 hours, or by what ` + "`farshore probe`" + ` does.
+
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but some items could not be read or a listing did not
-reach its end, 4 the vault is damaged or was tampered with, 130 interrupted.`,
+reach its end, or it is not proven that the credential is append-only, 4 the vault is damaged or was tampered with, or the
+credential may destroy what it holds, 130 interrupted.`,
 		Example: "  farshore replicate\n  farshore replicate shop --dry-run",
 		Args:    arguments(0, -1, "names of sources"),
 	}
@@ -79,6 +83,8 @@ func chooseSources(c *config.Config, names []string) ([]config.Source, error) {
 type replicateResult struct {
 	DryRun  bool         `json:"dry_run,omitempty"`
 	Sources []passResult `json:"sources"`
+	// Protection is what is known of the agent's credential at the vault; absent in a dry run, which writes nothing.
+	Protection *protection `json:"protection,omitempty"`
 }
 
 // passResult is what one pass over one source did, or would do.
@@ -87,6 +93,8 @@ type passResult struct {
 	// Chain and Seq name the newest commit, which is absent where nothing was committed.
 	Chain string `json:"chain,omitempty"`
 	Seq   int64  `json:"seq,omitempty"`
+	// Head is SEQ:HASH of that commit, to be kept elsewhere.
+	Head string `json:"head,omitempty"`
 	// Complete is true when every range was listed to its end.
 	Complete bool  `json:"complete"`
 	Commits  int   `json:"commits"`
@@ -94,8 +102,10 @@ type passResult struct {
 	Excluded int64 `json:"excluded"`
 	New      int64 `json:"new"`
 	Changed  int64 `json:"changed"`
-	Deleted  int64 `json:"deleted"`
-	Gone     int64 `json:"gone"`
+	// Renewed items did not change, and were stored anew because what they rested on was locked for less than min_lock_left.
+	Renewed int64 `json:"renewed,omitempty"`
+	Deleted int64 `json:"deleted"`
+	Gone    int64 `json:"gone"`
 	// ReadBytes were read at the source; StoredBytes of them were not in the vault yet, before compression.
 	ReadBytes   int64 `json:"read_bytes"`
 	StoredBytes int64 `json:"stored_bytes"`
@@ -130,6 +140,9 @@ func (r replicateResult) text(p *printer) {
 	for _, s := range r.Sources {
 		s.print(p, r.DryRun)
 	}
+	if r.Protection != nil {
+		p.line("%s", r.Protection)
+	}
 }
 
 // print writes a pass in a few lines.
@@ -151,6 +164,9 @@ func (r *passResult) print(p *printer, dryRun bool) {
 	for _, n := range r.Notices {
 		p.line("  note: %s", n)
 	}
+	if r.Head != "" {
+		p.line("  head %s", briefHead(r.Head))
+	}
 	if !r.Complete && !dryRun {
 		p.line("  not complete: the next pass goes on from here")
 	}
@@ -170,6 +186,9 @@ func (r *passResult) printCounts(p *printer, dryRun bool) {
 	}
 	if r.Excluded > 0 {
 		p.line("  %s excluded by patterns", plural(r.Excluded, "item"))
+	}
+	if r.Renewed > 0 {
+		p.line("  %s unchanged and stored anew, because the locks below ended within min_lock_left", plural(r.Renewed, "item"))
 	}
 	if r.Gone > 0 {
 		p.line("  %s went away between listing and reading: the next pass decides", plural(r.Gone, "item"))

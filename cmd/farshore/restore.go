@@ -67,7 +67,7 @@ there, or is not in the snapshot, 4 damage or tampering, 130 interrupted.`,
 	f.StringVar(&o.username, "username", "", "`NAME` for the server that DEST names")
 	f.StringVar(&o.passwordFile, "password-file", "", "`FILE` that holds the password or token for it")
 	f.BoolVar(&o.dryRun, "dry-run", false, "write nothing, say what would be done")
-	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
+	return e.reads(cmd, func(ctx context.Context, args []string) (result, error) {
 		o.itemSet = cmd.Flags().Changed("item")
 		if err := o.check(); err != nil {
 			return nil, err

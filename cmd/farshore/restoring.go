@@ -38,6 +38,7 @@ func runRestore(ctx context.Context, e *env, o restoreOptions) (result, error) {
 		defer bar.Done()
 		sum, err := restoreItems(ctx, v, snap, o, p)
 		bar.Done()
+		notices := e.sightings(v)
 		if sum == nil {
 			return err
 		}
@@ -50,7 +51,7 @@ func runRestore(ctx context.Context, e *env, o restoreOptions) (result, error) {
 			r = restoreResult{} // its numbers would say nothing
 		}
 		lacking, perr := partly(ctx, snap, o)
-		r.Failed = append(r.Failed, lacking...)
+		r.Failed, r.Notices = append(r.Failed, lacking...), append(r.Notices, notices...)
 		verdict := verdictOf(sum, noun, err, newestComplete([]*vault.Chain{c.chain}, c.commit.Time))
 		if err == nil && verdict == nil {
 			verdict = partlyError(lacking, o.source)

@@ -77,10 +77,13 @@ func newRoot(e *env) *cobra.Command {
 		Use:   "farshore",
 		Short: "Copy buckets and repositories, sealed, to another cloud, and back",
 		Long: `farshore streams S3 buckets and repositories of git and Subversion, deduplicated, compressed and encrypted, into a
-vault at a second cloud provider, and restores any point in time.
+vault at a second cloud provider, and restores any point in time. Its credential there should be able to add and never to
+destroy: policy prints such a one, and probe proves what it may do.
+
+To begin: init, policy, probe, source add, replicate. To restore: snapshots, ls, restore. To be sure: verify, locks, drill header.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished but incomplete or not
-provable, 4 damage or tampering, 130 interrupted.`,
+provable, 4 damage, tampering or a destructive permission, 130 interrupted.`,
 		Example:       "  farshore demo\n  farshore init --vault gs://offsite/vault --config farshore.yaml --kit kit",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -89,6 +92,11 @@ provable, 4 damage or tampering, 130 interrupted.`,
 	root.AddCommand(
 		initCommand(e), sourceCommand(e), replicateCommand(e), snapshotsCommand(e), lsCommand(e), catCommand(e),
 		restoreCommand(e), verifyCommand(e), demoCommand(e), versionCommand(e),
+		probeCommand(e),
+		drillCommand(e),
+		policyCommand(e),
+		vaultCommand(e),
+		locksCommand(e),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())

@@ -12,13 +12,19 @@ import (
 	"farshore/crypto/sign"
 )
 
-// withSession opens the vault for writing as the configuration's agent, as long as do takes.
-func (e *env) withSession(ctx context.Context, c *config.Config, do func(*agent.Session) error) error {
+// withSession opens the vault for writing as the configuration's agent, as long as do takes. Before, the agent's credential is held to what the configuration
+// requires of it; what holds it is handed on, for do to ask again before it commits.
+func (e *env) withSession(ctx context.Context, c *config.Config, do func(*agent.Session, *custody) error) error {
 	o, err := e.sessionOptions(c)
 	if err != nil {
 		return err
 	}
 	return e.withStore(ctx, c.Vault, c.Limits, func(s *store) error {
+		g, err := e.custody(ctx, c, s)
+		if err != nil {
+			return err
+		}
+		defer g.close()
 		session, err := agent.Open(ctx, s.Bucket, o)
 		if err != nil {
 			return err
@@ -26,13 +32,23 @@ func (e *env) withSession(ctx context.Context, c *config.Config, do func(*agent.
 		for _, f := range session.Vault.Findings() {
 			e.warn("%s: %s: %s", f.Severity, f.Object, f.Text)
 		}
-		return errors.Join(do(session), session.Close())
+		if err := e.standing(session, o.Key); err != nil {
+			return errors.Join(err, session.Close())
+		}
+		return errors.Join(do(session, g), e.hidden(session), session.Close())
 	})
+}
+
+// hidden warns of what the agent noticed in the versions of names while it worked: it read the right ones, and somebody laid others over them.
+func (e *env) hidden(s *agent.Session) error {
+	seen := s.Vault.Sightings()
+	e.warnFindings(seen)
+	return alarming(findingsOf(seen))
 }
 
 func (e *env) sessionOptions(c *config.Config) (agent.SessionOptions, error) {
 	o := agent.SessionOptions{
-		Recipients: c.Recipients, State: c.State,
+		Recipients: c.Recipients, State: c.State, MinLockLeft: c.MinLockLeft,
 		OnReset: func(reason string) {
 			e.warn("the local state in %s was damaged and is begun anew (%s): it is rebuilt from the vault", c.State, reason)
 		},

@@ -22,14 +22,16 @@ type snapshotsOptions struct {
 }
 
 func snapshotsCommand(e *env) *cobra.Command {
-	return e.does(&cobra.Command{
+	return e.reads(&cobra.Command{
 		Use:   "snapshots [SOURCE]",
 		Short: "List the points in time that can be restored",
 		Long: `List the snapshots in the vault. Without a key that opens it, it shows what anyone who can read the store may
-see: the chains, with numbers, times and sizes, but not what they are of.
+see: the chains, with numbers, times and sizes, but not what they are of. The head of each chain is its newest commit: keep the
+heads elsewhere, and give one back with --seen to notice that the vault has lost commits since. What was seen on this machine is
+remembered in the local state, and noticed by itself.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 4 damage or tampering.`,
-		Example: "  farshore snapshots\n  farshore snapshots --vault gs://offsite/vault --identity recovery.key",
+		Example: "  farshore snapshots\n  farshore snapshots --vault gs://offsite/vault --identity recovery.key\n  farshore snapshots --seen 17:0f2e4c1b5a697887f0e1d2c3b4a59687",
 		Args:    arguments(0, 1, "at most one SOURCE"),
 	}, func(ctx context.Context, args []string) (result, error) {
 		a, err := e.access()
@@ -51,6 +53,11 @@ type snapshotsResult struct {
 	Pinned   bool            `json:"pinned"`
 	Chains   []chainResult   `json:"chains"`
 	Findings []findingResult `json:"findings,omitempty"`
+	// Reports are about the newest header drill on record.
+	reported
+	// Protection is what is known here of the agent's credential, where there is a configuration.
+	Protection *protection `json:"protection,omitempty"`
+	Notices    []string    `json:"notices,omitempty"`
 }
 
 // chainResult is one chain; Source is empty without a key that opens it.
@@ -61,6 +68,8 @@ type chainResult struct {
 	Retired bool   `json:"retired,omitempty"`
 	// Head is the newest commit's number and hash, to be kept elsewhere: whoever has it notices a chain that was cut or replaced.
 	Head string `json:"head,omitempty"`
+	// RolledBack says that the chain ends before a commit that was seen, or has another in its place.
+	RolledBack string `json:"rolled_back,omitempty"`
 	// Repositories are those of the newest snapshot, where the source is one of repositories.
 	Repositories *holdsResult     `json:"repositories,omitempty"`
 	Snapshots    []snapshotResult `json:"snapshots"`
@@ -110,12 +119,20 @@ func (r snapshotsResult) text(p *printer) {
 		if c.Retired {
 			retired = " (retired)"
 		}
-		p.line("head of %s%s: %s", r.title(c), retired, c.Head)
+		p.line("head of %s%s: %s", r.title(c), retired, or(briefHead(c.Head), "none"))
+		if c.RolledBack != "" {
+			p.line("  ROLLED BACK: %s", c.RolledBack)
+		}
 	}
+	keepHeads(p, len(r.Chains))
 	for _, c := range r.Chains {
 		if c.Repositories != nil {
 			p.line("%s in snapshot %d of %s%s", plural(c.Repositories.Count, "repository"), c.Repositories.Seq, r.title(c), c.Repositories.lacks(c.Source))
 		}
+	}
+	p.line("%s", r.line())
+	if r.Protection != nil {
+		p.line("the agent's credential: %s", r.Protection)
 	}
 	printFindings(p, r.Findings)
 }
@@ -172,7 +189,7 @@ func runSnapshots(ctx context.Context, e *env, o snapshotsOptions) (result, erro
 	r := snapshotsResult{Chains: []chainResult{}}
 	err := e.withVault(ctx, o.access, func(v *vault.Vault) error {
 		r.VaultID, r.Owner, r.Pinned = v.ID(), v.Owner().String(), v.Pinned()
-		chains, err := v.Chains(ctx)
+		chains, err := e.chains(ctx, v)
 		if err != nil {
 			return err
 		}
@@ -183,13 +200,14 @@ func runSnapshots(ctx context.Context, e *env, o snapshotsOptions) (result, erro
 			if c.Source.Name != "" {
 				names = append(names, c.Source.Name)
 			}
-			if o.source != "" && c.Source.Name != o.source && c.ID != o.source {
+			if o.source != "" && !e.about(v, c, o.source) {
 				continue
 			}
-			found = true
+			found = found || c.ID != ""
 			r.Findings = append(r.Findings, findingsOf(c.Findings)...)
 			if c.ID != "" {
 				one := chainOf(c)
+				one.Source = e.sourceOf(v, c)
 				one.Repositories = holds(ctx, v, c)
 				r.Chains = append(r.Chains, one)
 			}
@@ -199,6 +217,12 @@ func runSnapshots(ctx context.Context, e *env, o snapshotsOptions) (result, erro
 			return e.noSource(v, o.source, names)
 		}
 		slices.SortStableFunc(r.Chains, chainResult.before)
+		r.Protection = e.proven
+		shelf, findings := e.reports(ctx, v)
+		r.reported, r.Findings, r.Notices = shelf, append(r.Findings, findings...), e.sightings(v)
+		if err := e.refuse(v, chains, o.source); err != nil {
+			return err
+		}
 		return alarming(r.Findings)
 	})
 	if r.VaultID == "" {
@@ -218,6 +242,9 @@ func (c chainResult) before(d chainResult) int {
 // chainOf lists a chain's snapshots. Commits without one, as the first and a retiring one may be, are left out.
 func chainOf(c *vault.Chain) chainResult {
 	r := chainResult{Chain: c.ID, Source: c.Source.Name, Place: c.Source.Place, Retired: c.Retired(), Snapshots: []snapshotResult{}}
+	if c.RolledBack != nil {
+		r.RolledBack = c.RolledBack.Error()
+	}
 	for _, k := range c.Commits {
 		if h := c.Head(); k == h {
 			r.Head = fmt.Sprintf("%d:%s", h.Seq, h.Hash)

@@ -280,7 +280,7 @@ func findSource(c *config.Config, name string) (*config.Source, error) {
 
 // runRetire signs a last commit for the source, if it was ever replicated.
 func runRetire(ctx context.Context, e *env, c *config.Config, from config.Source) error {
-	return e.withSession(ctx, c, func(s *agent.Session) error {
+	return e.withSession(ctx, c, func(s *agent.Session, _ *custody) error {
 		k, err := s.Retire(ctx, record.Place{Name: from.Name, Kind: cmp.Or(from.RepositoryKind(), "s3"), Place: from.URL})
 		if err == nil && k != nil {
 			e.say("commit %d of chain %s says that %s is retired", k.Seq, k.Chain, from.Name)

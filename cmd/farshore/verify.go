@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -36,6 +37,9 @@ everything that a snapshot needs is there. That takes no key. With a recovery id
 SHA-256 compared. Of each repository the newest capture, and one of a random older snapshot, is restored into a scratch
 directory and checked by git or Subversion themselves: objects, refs as recorded, fsck; revisions, properties, locks. Where
 the configuration names the source, its repositories are asked whether they are still as the newest snapshot has them.
+On a store with versions, every version and delete marker that lies over or beside the right one is listed as tampering, and the
+right one is read. Where the store tells of locks, it says how many packs are locked, and until when. It needs a credential that may
+read everything, packs/ too: the auditor's.
 Without --full this is what it does as well, for now.
 
 Exit codes: 0 whole, 1 failed, 2 usage or configuration, 3 finished, but not everything could be checked, 4 damage or
@@ -45,7 +49,7 @@ tampering, 130 interrupted.`,
 	}
 	cmd.Flags().BoolVar(&full, "full", false, "read everything")
 	cmd.Flags().StringVar(&scratch, "scratch", "", "`DIRECTORY` to restore repositories in, which must have room for two (default: that for temporary files)")
-	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
+	return e.reads(cmd, func(ctx context.Context, args []string) (result, error) {
 		a, err := e.access()
 		if err != nil {
 			return nil, err
@@ -82,7 +86,16 @@ type verifyResult struct {
 	// Repositories were restored and checked by git and Subversion.
 	Repositories verify.Repositories `json:"repositories,omitzero"`
 	Findings     []findingResult     `json:"findings"`
-	Seconds      float64             `json:"seconds"`
+	// Heads are the newest commits of the chains, to be kept elsewhere.
+	Heads []chainHead `json:"heads"`
+	// Reports are about the newest header drill on record.
+	reported
+	Notices []string `json:"notices,omitempty"`
+	// Kept says how the store keeps what it holds, as far as it tells.
+	keptResult
+	// Protection is what is known here of the agent's credential, where there is a configuration.
+	Protection *protection `json:"protection,omitempty"`
+	Seconds    float64     `json:"seconds"`
 }
 
 func (r verifyResult) text(p *printer) {
@@ -108,7 +121,13 @@ func (r verifyResult) text(p *printer) {
 	if !r.Pinned {
 		p.line("  UNPINNED: the owner's key was taken from the vault itself")
 	}
+	r.kept(p)
+	if r.Protection != nil {
+		p.line("  the agent's credential: %s", r.Protection)
+	}
+	p.line("  %s", r.line())
 	p.line("  in %s", formatDuration(time.Duration(r.Seconds*float64(time.Second))))
+	printHeads(p, r.Heads)
 	printFindings(p, r.Findings)
 }
 
@@ -141,7 +160,8 @@ func captures(n int64) string {
 func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 	var r verifyResult
 	err := e.withVault(ctx, o.access, func(v *vault.Vault) error {
-		if err := e.known(ctx, v, o.source); err != nil {
+		chains, err := e.known(ctx, v, o.source)
+		if err != nil {
 			return err
 		}
 		progress := new(verify.Progress)
@@ -155,10 +175,17 @@ func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 		})
 		bar.Done()
 		r = verifyOf(res)
+		r.keptResult = keptOf(res)
+		r.Protection = e.proven
+		r.Heads = e.headsOf(v, chains, o.source)
+		shelf, findings := e.reports(ctx, v)
+		r.reported, r.Findings = shelf, append(r.Findings, findings...)
 		if err != nil {
 			err = fmt.Errorf("not everything was checked: %w", err)
 		}
-		if bad := alarming(r.Findings); bad != nil {
+		back := e.refuse(v, chains, o.source)
+		r.Notices = e.told(v)
+		if bad := cmp.Or(back, alarming(r.Findings)); bad != nil {
 			return errors.Join(bad, err)
 		}
 		if err != nil {
@@ -200,25 +227,22 @@ func (e *env) live(ctx context.Context, c *config.Config) map[string]verify.Look
 	return out
 }
 
-// known refuses a source, or a chain's id, that the vault does not have. "" is all of them.
-func (e *env) known(ctx context.Context, v *vault.Vault, name string) error {
-	if name == "" {
-		return nil
-	}
-	chains, err := v.Chains(ctx)
-	if err != nil {
-		return err
+// known reads the chains, and refuses a source, or a chain's id, that the vault does not have. "" is all of them.
+func (e *env) known(ctx context.Context, v *vault.Vault, name string) ([]*vault.Chain, error) {
+	chains, err := e.chains(ctx, v)
+	if err != nil || name == "" {
+		return chains, err
 	}
 	var names []string
 	for _, c := range chains {
-		if c.ID == name || c.Source.Name == name {
-			return nil
+		if c.ID == name || e.sourceOf(v, c) == name {
+			return chains, nil
 		}
 		if c.Source.Name != "" {
 			names = append(names, c.Source.Name)
 		}
 	}
-	return e.noSource(v, name, names)
+	return nil, e.noSource(v, name, names)
 }
 
 // recovers reports whether an identity at hand is one of the vault's recovery identities.
