@@ -1,17 +1,9 @@
 package intruder
 
 import (
-	"bufio"
 	"bytes"
 	"crypto/rand"
-	"encoding/base64"
-	"io"
-	"os"
-	"os/exec"
-	"regexp"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -24,72 +16,23 @@ import (
 	"farshore/providers/servers"
 )
 
-// azuriteEnv names the environment variable with the path of the azurite-blob program, where it is not on PATH.
-const azuriteEnv = "FARSHORE_TEST_AZURITE"
-
-const azureAccount = "farshoretest"
-
 // azureThief is the blob client of whoever has the agent's SAS.
 type azureThief struct {
 	t *testing.T
 	c *container.Client
 }
 
-// startAzurite starts the emulator in memory, and returns its address and the account's key.
-func startAzurite(t *testing.T) (endpoint, key string) {
-	t.Helper()
-	program := os.Getenv(azuriteEnv)
-	if program == "" {
-		program = "azurite-blob"
-	}
-	path, err := exec.LookPath(program)
-	if err != nil {
-		servers.Missing(t, "azurite-blob", "npm install azurite, and put node_modules/.bin on PATH or name the program in "+azuriteEnv)
-	}
-	key = base64.StdEncoding.EncodeToString([]byte(rand.Text() + rand.Text()))
-	cmd := exec.CommandContext(t.Context(), path, "--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry")
-	cmd.Env = append(os.Environ(), "AZURITE_ACCOUNTS="+azureAccount+":"+key)
-	cmd.Dir = t.TempDir()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	out, err := cmd.StdoutPipe()
-	must(t, err)
-	must(t, cmd.Start())
-	var drain sync.WaitGroup
-	t.Cleanup(func() {
-		_ = cmd.Cancel() // it may have ended
-		drain.Wait()
-		_ = cmd.Wait() // how a killed server ends says nothing
-	})
-	listening := regexp.MustCompile(`listen\w* (?:at|on) (http://127\.0\.0\.1:[1-9]\d*)`)
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-			drain.Go(func() { _, _ = io.Copy(io.Discard, out) }) // until the server ends
-			return m[1] + "/" + azureAccount, key
-		}
-	}
-	t.Fatal("azurite-blob ended before it listened")
-	return "", ""
-}
-
 // onAzurite is a container whose agent has a SAS that may create, read and list.
 func onAzurite(t *testing.T) *place {
 	t.Helper()
-	endpoint, key := startAzurite(t)
-	return azurePlace(t, endpoint, key)
+	return azurePlace(t, servers.Azurite(t))
 }
 
 // azurePlace makes a container of its own.
-func azurePlace(t *testing.T, endpoint, key string) *place {
+func azurePlace(t *testing.T, a servers.Azure) *place {
 	t.Helper()
 	name := "vault" + strings.ToLower(rand.Text())
-	shared, err := container.NewSharedKeyCredential(azureAccount, key)
-	must(t, err)
-	c, err := container.NewClientWithSharedKeyCredential(endpoint+"/"+name, shared, nil)
-	must(t, err)
-	_, err = c.Create(t.Context(), nil)
-	must(t, err)
-	url, err := c.GetSASURL(sas.ContainerPermissions{Create: true, Read: true, List: true}, time.Now().Add(time.Hour), nil)
+	url, err := a.Container(t, name).GetSASURL(sas.ContainerPermissions{Create: true, Read: true, List: true}, time.Now().Add(time.Hour), nil)
 	must(t, err)
 	d, err := rclone.Open(t.Context(), "rclone::azureblob,sas_url='"+url+"':"+name+"/v", rclone.Options{})
 	must(t, err)
@@ -99,7 +42,7 @@ func azurePlace(t *testing.T, endpoint, key string) *place {
 	return &place{
 		name: "azurite", owner: b, agent: b, restorer: b, auditor: b, thief: azureThief{t, stolen},
 		overwrites: refused, removals: refused, foreignRoom: lost, // a SAS of a container has no rooms
-		again: func(t *testing.T) *place { return azurePlace(t, endpoint, key) },
+		again: func(t *testing.T) *place { return azurePlace(t, a) },
 	}
 }
 

@@ -116,11 +116,11 @@ func storedAtGCS(t *testing.T, _ *rig) (string, func() map[string]string) {
 	t.Setenv("STORAGE_EMULATOR_HOST", host)
 	return "gs://offsite/vault", func() map[string]string {
 		all := map[string]string{}
-		objects, _, err := server.ListObjectsWithOptions("offsite", fakestorage.ListOptions{Prefix: "vault/"})
+		listed, err := server.ListObjectsWithOptionsPaginated("offsite", fakestorage.ListOptions{Prefix: "vault/"})
 		if err != nil {
 			t.Fatal(err)
 		}
-		for _, o := range objects {
+		for _, o := range listed.Objects {
 			full, err := server.GetObject("offsite", o.Name)
 			if err != nil {
 				t.Fatal(err)

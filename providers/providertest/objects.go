@@ -45,7 +45,7 @@ func testExists(t *testing.T, s *store) {
 		s.mustHold(name, first)
 	}
 	// Above 2 MiB some clients ask before they send. A store may also refuse early and hang up, which hides its answer now and then.
-	s.wantKind("a second Create with 3 MiB", s.createPatiently(name, content(3<<20)), providers.Exists)
+	s.wantKind("a second Create with 3 MiB", createPatiently(s.ctx, s.Driver, name, content(3<<20)), providers.Exists)
 	s.mustHold(name, first)
 }
 
@@ -226,7 +226,7 @@ func testRace(t *testing.T, s *store) {
 			bodies[i] = content(64 << 10)
 			g.Go(func() error {
 				<-start
-				errs[i] = s.createPatiently(name, bodies[i])
+				errs[i] = createPatiently(s.ctx, s.Driver, name, bodies[i])
 				return nil
 			})
 		}
@@ -250,11 +250,11 @@ func testRace(t *testing.T, s *store) {
 	}
 }
 
-// createPatiently tries again where a failure was Temporary, such as a store's answer that somebody else is at it (409 on S3).
-func (s *store) createPatiently(name string, b []byte) error {
+// createPatiently tries again where a failure was Temporary, such as a store's answer that somebody else is at it (409 on S3, 423 on WebDAV).
+func createPatiently(ctx context.Context, d providers.Driver, name string, b []byte) error {
 	var err error
 	for range 20 {
-		if _, err = s.Create(s.ctx, name, body(b), sha256.Sum256(b)); !providers.Retryable(err) {
+		if _, err = d.Create(ctx, name, body(b), sha256.Sum256(b)); !providers.Retryable(err) {
 			break
 		}
 	}
@@ -285,7 +285,7 @@ func testConcurrency(t *testing.T, s *store) {
 
 // roundTrip stores and reads one object.
 func roundTrip(ctx context.Context, d providers.Driver, name string, b []byte) error {
-	if _, err := d.Create(ctx, name, body(b), sha256.Sum256(b)); err != nil {
+	if err := createPatiently(ctx, d, name, b); err != nil {
 		return err
 	}
 	r, err := d.Open(ctx, name, 0, -1)

@@ -20,6 +20,7 @@ import (
 	"github.com/rclone/rclone/fs/config/obscure"
 
 	"farshore/providers"
+	"farshore/providers/servers"
 )
 
 // writeConfig writes an rclone.conf and returns its path.
@@ -124,7 +125,7 @@ func TestOpenErrors(t *testing.T) {
 		{"encrypted configuration", "rclone::local:/tmp", writeConfig(t, "RCLONE_ENCRYPT_V0:\n"+strings.Repeat("QUJD", 40)+"\n"), "RCLONE_CONFIG_PASS", providers.Other},
 		{"password in clear", "rclone::sftp,host=127.0.0.1,user=u,pass=hunter2:/tmp", config, "is it obscured?", providers.Other},
 		{"bucket not named", "rclone::s3,provider=Other,endpoint='http://127.0.0.1:9':", config, "must begin with a bucket", providers.Other},
-		{"wrong password", strings.Replace(sftpServer(t), "user=backup", "user=thief", 1) + "/tmp", config, "", providers.Unauthenticated},
+		{"wrong password", strings.Replace(servers.SFTP(t, nil), "user=backup", "user=thief", 1) + "/tmp", config, "", providers.Unauthenticated},
 		{"nobody listens", "rclone::sftp,host=127.0.0.1,port=9,user=u,pass=" + obscure.MustObscure("x") + ":/tmp", config, "", providers.Temporary},
 	}
 	for _, test := range tests {
@@ -145,7 +146,7 @@ func TestOpenErrors(t *testing.T) {
 
 // TestPlace shows the address without the settings, which may hold secrets.
 func TestPlace(t *testing.T) {
-	_, d := open(t, sftpServer(t)+"/tmp")
+	_, d := open(t, servers.SFTP(t, nil)+"/tmp")
 	if got := d.Traits().Place; got != "rclone::sftp:/tmp" {
 		t.Errorf("place %q", got)
 	}
@@ -157,7 +158,7 @@ func TestFailedUpload(t *testing.T) {
 	for name, spec := range map[string]string{
 		"local":  "rclone::local:" + dir,
 		"webdav": webdavServer(t, dir),
-		"sftp":   sftpServer(t) + dir,
+		"sftp":   servers.SFTP(t, nil) + dir,
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, d := open(t, spec)

@@ -2,20 +2,12 @@ package rclone
 
 import (
 	"context"
-	"crypto/ed25519"
-	"crypto/rand"
-	"errors"
 	"io"
-	"net"
 	"net/http/httptest"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
-	"github.com/pkg/sftp"
-	"github.com/rclone/rclone/fs/config/obscure"
-	"golang.org/x/crypto/ssh"
 	"golang.org/x/net/webdav"
 
 	"farshore/providers"
@@ -82,104 +74,7 @@ func TestWebDAV(t *testing.T) {
 func TestSFTP(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()
-	conformance(t, sftpServer(t)+dir)
-}
-
-// sftpServer serves the file system to user "backup" with password "secret", and returns the remote. It has no shell, so rclone has no hashes.
-func sftpServer(t *testing.T) string {
-	t.Helper()
-	_, key, err := ed25519.GenerateKey(rand.Reader)
-	if err != nil {
-		t.Fatal(err)
-	}
-	signer, err := ssh.NewSignerFromKey(key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	config := &ssh.ServerConfig{PasswordCallback: func(c ssh.ConnMetadata, password []byte) (*ssh.Permissions, error) {
-		if c.User() == "backup" && string(password) == "secret" {
-			return nil, nil
-		}
-		return nil, errors.New("wrong password")
-	}}
-	config.AddHostKey(signer)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	s := &sshServer{config: config, listener: l}
-	s.running.Go(s.accept)
-	t.Cleanup(s.close)
-	host, port, _ := net.SplitHostPort(l.Addr().String())
-	return "rclone::sftp,host=" + host + ",port=" + port + ",user=backup,pass=" + obscure.MustObscure("secret") + ",shell_type=none:"
-}
-
-// sshServer is an SSH server with nothing but sftp.
-type sshServer struct {
-	config   *ssh.ServerConfig
-	listener net.Listener
-	running  sync.WaitGroup
-	mu       sync.Mutex
-	open     []net.Conn
-}
-
-func (s *sshServer) accept() {
-	for {
-		c, err := s.listener.Accept()
-		if err != nil {
-			return
-		}
-		s.mu.Lock()
-		s.open = append(s.open, c)
-		s.mu.Unlock()
-		s.running.Go(func() { s.serve(c) })
-	}
-}
-
-// serve ends when the connection does.
-func (s *sshServer) serve(c net.Conn) {
-	defer c.Close()
-	_, channels, requests, err := ssh.NewServerConn(c, s.config)
-	if err != nil {
-		return
-	}
-	s.running.Go(func() { ssh.DiscardRequests(requests) })
-	for nc := range channels {
-		channel, requests, err := nc.Accept()
-		if err != nil {
-			return
-		}
-		s.running.Go(func() { subsystem(channel, requests) })
-	}
-}
-
-// subsystem serves one session.
-func subsystem(channel ssh.Channel, requests <-chan *ssh.Request) {
-	defer channel.Close()
-	for r := range requests {
-		ok := r.Type == "subsystem" && strings.HasSuffix(string(r.Payload), "sftp")
-		_ = r.Reply(ok, nil) // a client that is gone needs no answer
-		if !ok {
-			continue
-		}
-		server, err := sftp.NewServer(channel)
-		if err != nil {
-			return
-		}
-		go ssh.DiscardRequests(requests) // ends with the channel
-		_ = server.Serve()               // io.EOF when the client leaves
-		return
-	}
-}
-
-func (s *sshServer) close() {
-	s.listener.Close()
-	s.mu.Lock()
-	for _, c := range s.open {
-		c.Close()
-	}
-	s.mu.Unlock()
-	s.running.Wait()
+	conformance(t, servers.SFTP(t, nil)+dir)
 }
 
 // s3Remote returns the remote of an S3 server in this process.

@@ -1,18 +1,10 @@
 package rcloneprobe
 
 import (
-	"bufio"
 	"context"
-	"crypto/rand"
-	"encoding/base64"
 	"io"
-	"os"
-	"os/exec"
-	"regexp"
 	"slices"
 	"strings"
-	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -25,69 +17,12 @@ import (
 	"farshore/providers/servers"
 )
 
-// azuriteEnv names the environment variable with the path of the azurite-blob program, where it is not on PATH.
-const azuriteEnv = "FARSHORE_TEST_AZURITE"
-
-const account = "farshoretest"
-
-// azurite starts an emulator of Azure Blob Storage in memory, and returns its endpoint and the key of its only account. Where there is none, the test is skipped.
-func azurite(t *testing.T) (endpoint, key string) {
-	t.Helper()
-	program := os.Getenv(azuriteEnv)
-	if program == "" {
-		program = "azurite-blob"
-	}
-	path, err := exec.LookPath(program)
-	if err != nil {
-		servers.Missing(t, "azurite-blob", "npm install azurite, and put node_modules/.bin on PATH or name the program in "+azuriteEnv)
-	}
-	key = base64.StdEncoding.EncodeToString([]byte(rand.Text() + rand.Text()))
-	cmd := exec.CommandContext(t.Context(), path, "--blobHost", "127.0.0.1", "--blobPort", "0", "--inMemoryPersistence", "--skipApiVersionCheck", "--disableTelemetry")
-	cmd.Env = append(os.Environ(), "AZURITE_ACCOUNTS="+account+":"+key)
-	cmd.Dir = t.TempDir()
-	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
-	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
-	out, err := cmd.StdoutPipe()
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := cmd.Start(); err != nil {
-		t.Fatal(err)
-	}
-	var drain sync.WaitGroup
-	t.Cleanup(func() {
-		_ = cmd.Cancel() // it may have ended
-		drain.Wait()
-		_ = cmd.Wait() // how a killed server ends says nothing
-	})
-	listening := regexp.MustCompile(`listen\w* (?:at|on) (http://127\.0\.0\.1:[1-9]\d*)`)
-	for lines := bufio.NewScanner(out); lines.Scan(); {
-		if m := listening.FindStringSubmatch(lines.Text()); m != nil {
-			drain.Go(func() { io.Copy(io.Discard, out) }) // until the server ends
-			return m[1] + "/" + account, key
-		}
-		t.Log(lines.Text())
-	}
-	t.Fatal("azurite-blob ended before it listened")
-	return "", ""
-}
-
 // TestAzure has the account's key try, and then SAS: what a writer should have, and that with one permission more at a time.
 func TestAzure(t *testing.T) {
 	t.Parallel()
-	endpoint, key := azurite(t)
-	shared, err := container.NewSharedKeyCredential(account, key)
-	if err != nil {
-		t.Fatal(err)
-	}
-	c, err := container.NewClientWithSharedKeyCredential(endpoint+"/vault", shared, nil)
-	if err != nil {
-		t.Fatal(err)
-	}
-	if _, err := c.Create(t.Context(), nil); err != nil {
-		t.Fatal(err)
-	}
-	full := "rclone::azureblob,account=" + account + ",key='" + key + "',endpoint='" + endpoint + "':vault/a"
+	a := servers.Azurite(t)
+	c := a.Container(t, "vault")
+	full := "rclone::azureblob,account=" + servers.AzureAccount + ",key='" + a.Key + "',endpoint='" + a.Endpoint + "':vault/a"
 	t.Run("key", func(t *testing.T) { testAzureKey(t, c, full) })
 	for _, extra := range []string{"", "w", "d", "x", "t", "i"} {
 		t.Run("sas "+extra, func(t *testing.T) {
@@ -112,7 +47,7 @@ func testAzureKey(t *testing.T, c *container.Client, spec string) {
 	if r := verdict(ctx, t, a); r.Verdict != probe.Unprotected || !slices.Contains(r.Grants, "the account key") {
 		t.Errorf("%s, to take away %q: %s", r.Verdict, r.Grants, r.Words)
 	}
-	if who, err := a.Principal(ctx); err != nil || who != "key of account "+account {
+	if who, err := a.Principal(ctx); err != nil || who != "key of account "+servers.AzureAccount {
 		t.Errorf("principal %q, %v", who, err)
 	}
 	probetest.Refuses(ctx, t, a)
