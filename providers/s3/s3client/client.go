@@ -27,10 +27,11 @@ type Options struct {
 	UserAgent string
 }
 
-// New returns a client for the location's service. It reads the environment and the AWS configuration files but does not yet ask for
-// credentials or the bucket. The client never retries, and computes and checks checksums only where a request asks for it. It may be
+// New returns a client for the location's service. It reads the environment and the AWS configuration files, and those files again when they change, but does not
+// yet ask for credentials or the bucket. The client never retries, and computes and checks checksums only where a request asks for it. It may be
 // used concurrently, and one for a process is best, since it keeps the connections.
 func (l Location) New(ctx context.Context, o Options) (*s3.Client, error) {
+	read := stamps()
 	cfg, err := config.LoadDefaultConfig(ctx, l.loadOptions(o)...)
 	if err != nil {
 		return nil, fmt.Errorf("s3 client for %s: read the AWS configuration: %w", l, err)
@@ -40,6 +41,12 @@ func (l Location) New(ctx context.Context, o Options) (*s3.Client, error) {
 			return nil, fmt.Errorf("s3 client for %s: %w", l, errNoRegion)
 		}
 		cfg.Region = defaultRegion
+	}
+	if o.Credentials == nil && cfg.Credentials != nil {
+		cfg.Credentials = newRereading(cfg.Credentials, read, func(ctx context.Context) (aws.CredentialsProvider, error) {
+			cfg, err := config.LoadDefaultConfig(ctx, l.loadOptions(o)...)
+			return cfg.Credentials, err
+		})
 	}
 	return s3.NewFromConfig(cfg, func(c *s3.Options) {
 		c.UsePathStyle = l.PathStyle
@@ -62,13 +69,18 @@ func named(p aws.CredentialsProvider) aws.CredentialsProvider {
 	if p == nil || aws.IsCredentialsProvider(p, aws.AnonymousCredentials{}) {
 		return p
 	}
-	return aws.CredentialsProviderFunc(func(ctx context.Context) (aws.Credentials, error) {
-		c, err := p.Retrieve(ctx)
-		if err != nil {
-			err = fmt.Errorf("%w: %w", ErrCredentials, err)
-		}
-		return c, err
-	})
+	return namedProvider{p}
+}
+
+type namedProvider struct{ p aws.CredentialsProvider }
+
+// Retrieve implements aws.CredentialsProvider.
+func (n namedProvider) Retrieve(ctx context.Context) (aws.Credentials, error) {
+	c, err := n.p.Retrieve(ctx)
+	if err != nil {
+		err = fmt.Errorf("%w: %w", ErrCredentials, err)
+	}
+	return c, err
 }
 
 var errNoRegion = errors.New("no region is known: add ?region=… to the address, or set AWS_REGION")
