@@ -129,7 +129,12 @@ func damage(t *testing.T, path string) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	b[len(b)/2] ^= 1
+	// The middle of a small pack lies in its header, which is base64: with another letter it is one still, and what is found wrong does not hang on the byte.
+	i := len(b) / 2
+	for b[i] < 'b' || b[i] > 'y' {
+		i++
+	}
+	b[i] ^= 1
 	if err := os.Remove(path); err != nil {
 		t.Fatal(err)
 	}
