@@ -200,7 +200,7 @@ func TestOffsite(t *testing.T) {
 	o := newOffsite(t, servers.MinIO(t))
 	writer := o.role("writer")
 	o.ok("probe").says("PROTECTED: nothing that this credential may do destroys", "leaves the locked original beneath it", "nobody at all can remove before", "holds until",
-		"versioning on; each object is locked for 2 days (COMPLIANCE)").lacks("UNPROTECTED", "NOT PROVEN", writer.SecretKey)
+		"each new object is locked for 2d: nobody can remove it before, not the account's owner either (COMPLIANCE)", "versioning is on").lacks("UNPROTECTED", "NOT PROVEN", writer.SecretKey)
 	o.ok("replicate").says("2 new", "PROTECTED: nothing that this credential may do destroys").lacks("UNPROTECTED", "NOT PROVEN")
 	o.put(map[string]string{"a/1": "changed"})
 	o.ok("replicate").says("1 changed", "PROTECTED")

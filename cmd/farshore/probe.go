@@ -193,7 +193,9 @@ func (r probeResult) text(p *printer) {
 	} else {
 		p.line("  at          %s", at)
 	}
-	p.line("  bucket      %s", settingsText(r.Settings))
+	for i, means := range keepsOf(r.Settings).Means {
+		p.line("  %-10s  %s", map[bool]string{true: "bucket"}[i == 0], means)
+	}
 	p.line("")
 	rows := [][]string{{"PROPERTY", "ANSWER", "WHY"}}
 	for _, f := range r.Findings {

@@ -13,7 +13,6 @@ import (
 	"farshore/agent/probe/gcsprobe"
 	"farshore/agent/probe/rcloneprobe"
 	"farshore/agent/probe/s3probe"
-	"farshore/providers"
 	"farshore/providers/gcs"
 	"farshore/providers/rclone"
 	"farshore/providers/s3/s3client"
@@ -180,39 +179,4 @@ func (e *env) provenSoFar(a *access, place string) *protection {
 		p.Verdict, p.Words = probe.Unproven, "the proof does not count any more, which said: "+r.Words
 	}
 	return p
-}
-
-// settingsText says in one line how a bucket keeps what it holds.
-func settingsText(s providers.Settings) string {
-	var words []string
-	if s.Versioning != "" {
-		words = append(words, "versioning "+s.Versioning)
-	}
-	switch {
-	case s.Mode != providers.LockNone:
-		words = append(words, fmt.Sprintf("each object is locked for %s (%s)", days(s.Retention), s.Mode))
-	case s.Lock:
-		words = append(words, "Object Lock on, but no object is locked by itself")
-	case s.Unknown["lock"] == "" && s.Unknown["all"] == "":
-		words = append(words, "no Object Lock")
-	}
-	for _, r := range s.Rules {
-		words = append(words, "a lifecycle rule removes objects ("+or(r.ID, "without a name")+")")
-	}
-	for _, key := range sortedKeys(s.Unknown) {
-		what := key
-		if key == "all" {
-			what = "its settings"
-		}
-		words = append(words, what+" not known: "+s.Unknown[key])
-	}
-	return strings.Join(words, "; ")
-}
-
-// days writes a time of retention.
-func days(d time.Duration) string {
-	if d%(24*time.Hour) == 0 {
-		return plural(int64(d/(24*time.Hour)), "day")
-	}
-	return d.String()
 }

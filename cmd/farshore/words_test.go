@@ -107,8 +107,10 @@ func TestUnprotectedSaysGrantsOnce(t *testing.T) {
 	}
 }
 
-func TestSettingsTextNamesWhatIsUnknown(t *testing.T) {
-	if got := settingsText(providers.Settings{Unknown: map[string]string{"all": "not asked"}}); got != "its settings not known: not asked" {
+// TestSettingsNameWhatIsUnknown holds init, locks and probe to say what could not be read, and why.
+func TestSettingsNameWhatIsUnknown(t *testing.T) {
+	got := keepsOf(providers.Settings{Unknown: map[string]string{"all": "not asked"}}).Means
+	if want := "whether objects are locked could not be read (not asked): as far as is known, " + credentialAlone; len(got) != 1 || got[0] != want {
 		t.Errorf("%q", got)
 	}
 }

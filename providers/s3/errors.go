@@ -97,7 +97,7 @@ func (d *Driver) fail(ctx context.Context, op, name string, err error) error {
 		e.Err = context.Cause(ctx)
 		return e
 	}
-	status := statusOf(err)
+	status := s3client.Status(err)
 	e.Kind = kindOf(err, status)
 	if status != 0 {
 		e.Err = d.answer(err, status)
@@ -107,19 +107,10 @@ func (d *Driver) fail(ctx context.Context, op, name string, err error) error {
 
 // failVersion is fail for a request that may name a version: the method is refused where that is a marker, which has no bytes.
 func (d *Driver) failVersion(ctx context.Context, op, name string, id *string, err error) error {
-	if id != nil && ctx.Err() == nil && (statusOf(err) == http.StatusMethodNotAllowed || codeOf(err) == "MethodNotAllowed") {
+	if id != nil && ctx.Err() == nil && (s3client.Status(err) == http.StatusMethodNotAllowed || s3client.Code(err) == "MethodNotAllowed") {
 		return &providers.Error{Kind: providers.NotFound, Op: op, Name: name, Err: fmt.Errorf("version %s has no bytes: it is a delete marker", *id)}
 	}
 	return d.fail(ctx, op, name, err)
-}
-
-// codeOf is the store's own code, "" where the answer has none.
-func codeOf(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
 }
 
 // kindOf classifies an error that is not the context's end; status is the answer's, 0 where there was none.
@@ -151,14 +142,6 @@ func kindOf(err error, status int) providers.Kind {
 		return providers.Temporary
 	}
 	return providers.Other
-}
-
-func statusOf(err error) int {
-	var r *smithyhttp.ResponseError
-	if errors.As(err, &r) && r.Response != nil {
-		return r.HTTPStatusCode()
-	}
-	return 0
 }
 
 // said is a store's answer in one line; the SDK's own text names the operation and the service once more.
@@ -193,5 +176,5 @@ func (d *Driver) answer(err error, status int) error {
 // isPastEnd reports whether the store refused a range because it begins beyond the object's end; the object is there then.
 func isPastEnd(err error) bool {
 	var api smithy.APIError
-	return statusOf(err) == http.StatusRequestedRangeNotSatisfiable || errors.As(err, &api) && api.ErrorCode() == "InvalidRange"
+	return s3client.Status(err) == http.StatusRequestedRangeNotSatisfiable || errors.As(err, &api) && api.ErrorCode() == "InvalidRange"
 }

@@ -9,6 +9,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"farshore/providers"
+	"farshore/providers/s3/s3client"
 )
 
 var _ providers.Keeper = (*Driver)(nil)
@@ -41,7 +42,7 @@ func (d *Driver) Lock(ctx context.Context, name, id string) (providers.Lock, err
 	}
 	out, err := d.client.GetObjectRetention(ctx, &awss3.GetObjectRetentionInput{Bucket: aws.String(d.at.Bucket), Key: d.key(name), VersionId: version})
 	switch {
-	case err != nil && lockless[codeOf(err)]:
+	case err != nil && lockless[s3client.Code(err)]:
 		return lock, nil
 	case err != nil:
 		return providers.Lock{}, d.fail(ctx, "lock", name, err)
@@ -76,7 +77,7 @@ func unknowable(ctx context.Context, err error) bool {
 	case providers.Denied, providers.Unsupported, providers.Other:
 		return ctx.Err() == nil
 	case providers.NotFound:
-		return codeOf(err) != "NoSuchBucket"
+		return s3client.Code(err) != "NoSuchBucket"
 	}
 	return false
 }
@@ -105,7 +106,7 @@ const (
 
 func (d *Driver) defaultLock(ctx context.Context, s *providers.Settings) error {
 	out, err := d.client.GetObjectLockConfiguration(ctx, &awss3.GetObjectLockConfigurationInput{Bucket: aws.String(d.at.Bucket)})
-	if codeOf(err) == "ObjectLockConfigurationNotFoundError" {
+	if s3client.Code(err) == "ObjectLockConfigurationNotFoundError" {
 		return nil
 	}
 	if err != nil || out.ObjectLockConfiguration == nil {
@@ -123,7 +124,7 @@ func (d *Driver) defaultLock(ctx context.Context, s *providers.Settings) error {
 
 func (d *Driver) rules(ctx context.Context, s *providers.Settings) error {
 	out, err := d.client.GetBucketLifecycleConfiguration(ctx, &awss3.GetBucketLifecycleConfigurationInput{Bucket: aws.String(d.at.Bucket)})
-	if codeOf(err) == "NoSuchLifecycleConfiguration" {
+	if s3client.Code(err) == "NoSuchLifecycleConfiguration" {
 		return nil
 	}
 	if err != nil {

@@ -13,7 +13,7 @@ import (
 
 // CreateOnly puts a proxy before the server that enforces for one account what a policy with the condition s3:if-none-match does on AWS, and no server here: a
 // request that makes an object (PutObject, CopyObject, CompleteMultipartUpload) is denied unless it carries If-None-Match, signed. As there, the header with
-// another value than * is not implemented, and the requests that begin an upload and send its parts need no header. It returns the account of s at the proxy.
+// another value than * is answered 501, and the requests that begin an upload and send its parts need no header. It returns the account of s at the proxy.
 func CreateOnly(tb testing.TB, s S3, accessKey string) S3 {
 	tb.Helper()
 	target, err := url.Parse(s.Endpoint)

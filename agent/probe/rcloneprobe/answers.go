@@ -86,7 +86,7 @@ func answer(err error) probe.Result {
 	case errors.Is(err, fs.ErrorObjectNotFound), errors.Is(err, iofs.ErrNotExist):
 		r.Code = "not found"
 	case errors.Is(err, fs.ErrorNotImplemented), errors.Is(err, fs.ErrorCantMove), errors.Is(err, fs.ErrorCantCopy), errors.Is(err, fs.ErrorCantSetModTime):
-		r.Code, r.Absent = "not implemented", true
+		r.Code, r.Absent = "the store has no such operation", true
 	default:
 		r.Temporary = temporary(err)
 	}

@@ -12,6 +12,7 @@ import (
 	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"farshore/agent/probe"
+	"farshore/providers/s3/s3client"
 )
 
 // classify says what an answer proves. Only the code AccessDenied with status 403 is a denial: other refusals mean that the credential itself is not
@@ -21,7 +22,7 @@ func classify(err error) probe.Result {
 		return accepted("accepted")
 	}
 	code, message := codeOf(err)
-	status := statusOf(err)
+	status := s3client.Status(err)
 	r := probe.Result{Answer: probe.Unknown, Code: codeText(code, status), Text: message}
 	switch {
 	case errors.Is(err, errNotSent), errors.Is(err, context.Canceled):
@@ -65,14 +66,6 @@ func codeText(code string, status int) string {
 		return fmt.Sprintf("HTTP %d", status)
 	}
 	return fmt.Sprintf("%s (HTTP %d)", code, status)
-}
-
-func statusOf(err error) int {
-	var r *smithyhttp.ResponseError
-	if errors.As(err, &r) && r.Response != nil {
-		return r.HTTPStatusCode()
-	}
-	return 0
 }
 
 // lockRefused reports whether the service says that a lock kept it from doing what the credential may. Some send the same code and status as for a denial:

@@ -10,6 +10,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"farshore/agent/probe"
+	"farshore/providers/s3/s3client"
 )
 
 // bogus is a value that no service knows, where it asks for one of a few.
@@ -44,7 +45,7 @@ func (a *Attacker) ask(name, grant string, property probe.Property, harm probe.H
 func (a *Attacker) weigh(ctx context.Context, set, read call) probe.Result {
 	err := set(ctx, a.client)
 	r := withoutACL(classify(err), err)
-	bad := statusOf(err) == http.StatusBadRequest
+	bad := s3client.Status(err) == http.StatusBadRequest
 	if err == nil && errors.Is(read(ctx, a.client), errAnswersElse) {
 		return probe.Result{Answer: probe.Unknown, Absent: true, Code: r.Code, Text: "the store does not know the setting and took the request for another"}
 	}
@@ -68,7 +69,7 @@ var errAnswersElse = errors.New("the answer is not what was asked for")
 
 // unknownHere reports whether the service showed that it does not have what was asked for.
 func unknownHere(err error) bool {
-	status := statusOf(err)
+	status := s3client.Status(err)
 	code, _ := codeOf(err)
 	return status == http.StatusNotImplemented || status == http.StatusMethodNotAllowed || errors.Is(err, errAnswersElse) ||
 		code == "BucketAlreadyOwnedByYou" || code == "BucketAlreadyExists" // it took the request for the creation of a bucket

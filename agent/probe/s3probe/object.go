@@ -13,6 +13,7 @@ import (
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 
 	"farshore/agent/probe"
+	"farshore/providers/s3/s3client"
 )
 
 // The permissions, in S3's words, that allow what is tried.
@@ -112,7 +113,7 @@ func (a *Attacker) overwriteIfOther(ctx context.Context, key *string, _ probe.Ca
 // not know.
 func byCondition(err error) probe.Result {
 	r := classify(err)
-	switch statusOf(err) {
+	switch s3client.Status(err) {
 	case http.StatusPreconditionFailed:
 		r.Answer, r.Text = probe.Permitted, "the store looked at the condition instead of refusing the credential: "+r.Text
 	case http.StatusNotImplemented:

@@ -77,7 +77,7 @@ func (a *Attacker) Create(ctx context.Context, name string, body []byte) (string
 	in := a.put(key, body)
 	in.IfNoneMatch = aws.String("*")
 	out, err := a.client.PutObject(ctx, in)
-	if statusOf(err) == http.StatusNotImplemented {
+	if s3client.Status(err) == http.StatusNotImplemented {
 		in = a.put(key, body)
 		out, err = a.client.PutObject(ctx, in)
 	}

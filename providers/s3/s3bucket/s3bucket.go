@@ -15,7 +15,6 @@ import (
 	awss3 "github.com/aws/aws-sdk-go-v2/service/s3"
 	"github.com/aws/aws-sdk-go-v2/service/s3/types"
 	"github.com/aws/smithy-go"
-	smithyhttp "github.com/aws/smithy-go/transport/http"
 
 	"farshore/providers/s3/s3client"
 )
@@ -132,7 +131,7 @@ func (m *maker) free(ctx context.Context) error {
 		_, err := m.client.HeadBucket(ctx, &awss3.HeadBucketInput{Bucket: m.bucket})
 		return err
 	})
-	switch status := statusOf(err); {
+	switch status := s3client.Status(err); {
 	case err == nil:
 		return fmt.Errorf("%s: %w", *m.bucket, ErrExists)
 	case status == http.StatusNotFound:
@@ -154,7 +153,7 @@ func (m *maker) make(ctx context.Context) error {
 		_, err := m.client.CreateBucket(ctx, in)
 		return err
 	})
-	switch code, status := codeOf(err), statusOf(err); {
+	switch code, status := s3client.Code(err), s3client.Status(err); {
 	case err == nil:
 		return nil
 	case status == http.StatusNotImplemented:
@@ -216,7 +215,7 @@ func (m *maker) own(ctx context.Context) (string, error) {
 
 // outcome says what came of a setting that not every service knows. Those that don't answer in many ways, but with a client's error.
 func outcome(done string, err error) (string, error) {
-	status := statusOf(err)
+	status := s3client.Status(err)
 	switch {
 	case err == nil:
 		return done, nil
@@ -254,34 +253,18 @@ func (m *maker) often(ctx context.Context, request func(context.Context) error) 
 
 // passing reports whether an error may be over soon: the service's or the network's, and that a bucket which was just made is not known everywhere.
 func passing(err error) bool {
-	status := statusOf(err)
-	code := codeOf(err)
+	status := s3client.Status(err)
+	code := s3client.Code(err)
 	if errors.Is(err, s3client.ErrCredentials) {
 		return false
 	}
 	return status == 0 || status == http.StatusTooManyRequests || status >= 500 && status != http.StatusNotImplemented || code == "NoSuchBucket" || code == "OperationAborted"
 }
 
-func statusOf(err error) int {
-	var r *smithyhttp.ResponseError
-	if errors.As(err, &r) && r.Response != nil {
-		return r.HTTPStatusCode()
-	}
-	return 0
-}
-
-func codeOf(err error) string {
-	var api smithy.APIError
-	if errors.As(err, &api) {
-		return api.ErrorCode()
-	}
-	return ""
-}
-
 // short is a service's answer in one line; the SDK's own text names the operation and the service once more.
 func short(err error) error {
 	var api smithy.APIError
-	if status := statusOf(err); status != 0 && errors.As(err, &api) {
+	if status := s3client.Status(err); status != 0 && errors.As(err, &api) {
 		return &answer{fmt.Sprintf("%s: %s (HTTP %d)", api.ErrorCode(), api.ErrorMessage(), status), err}
 	}
 	return err
