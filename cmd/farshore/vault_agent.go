@@ -22,7 +22,7 @@ func vaultAgentCommand(e *env) *cobra.Command {
 		Example: "  farshore vault agent add --request join.request --sources shop,wiki\n  farshore vault agent revoke 0123456789abcdef0123456789abcdef --whole",
 	}
 	group(cmd)
-	cmd.AddCommand(vaultAgentAddCommand(e), vaultAgentRetireCommand(e), vaultAgentRevokeCommand(e))
+	cmd.AddCommand(vaultAgentAddCommand(e), vaultAgentRetireCommand(e), vaultAgentRevokeCommand(e), vaultAgentKeyCommand(e))
 	return cmd
 }
 
@@ -41,7 +41,7 @@ func vaultAgentAddCommand(e *env) *cobra.Command {
 		Long: `Draft a statement that names a new agent: with the request that ` + "`farshore init --join`" + ` wrote on its host, or with its keys. Compare the fingerprint
 with the one that the host shows, by voice: whoever holds the key makes snapshots that count.
 
-An auditor has a signing key alone, and signs nothing but reports.
+An auditor has a signing key alone, which ` + "`farshore vault agent key`" + ` makes, and signs nothing but reports.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 4 damage.`,
 		Example: "  farshore vault agent add --request join.request --sources shop,wiki\n  farshore vault agent add --role auditor --key ed25519:…",

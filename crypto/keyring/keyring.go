@@ -1,4 +1,4 @@
-// Package keyring reads and writes key files: the signing keys of owners and agents, the recovery key, and an agent's metadata key. A key file is text as
+// Package keyring reads and writes key files: the signing keys of owners, agents and auditors, the recovery key, and an agent's metadata key. A key file is text as
 // age has it: comment lines that begin with "#" and say in the open what the file is, then one line with the secret. Files are
 // created and never replaced, only for their owner to read, and refused when others may read them. No error repeats a secret.
 package keyring
@@ -14,8 +14,9 @@ import (
 
 // Prefixes of the secret lines of signing keys.
 const (
-	ownerPrefix = "FARSHORE-OWNER-KEY-"
-	agentPrefix = "FARSHORE-AGENT-KEY-"
+	ownerPrefix   = "FARSHORE-OWNER-KEY-"
+	agentPrefix   = "FARSHORE-AGENT-KEY-"
+	auditorPrefix = "FARSHORE-AUDITOR-KEY-"
 )
 
 // WriteAgentKey creates the key file of an agent. It fails with fs.ErrExist in its chain where the path exists.
@@ -36,6 +37,33 @@ func WriteOwnerKey(path string, k sign.PrivateKey) error {
 // ReadOwnerKey reads what WriteOwnerKey wrote.
 func ReadOwnerKey(path string) (sign.PrivateKey, error) {
 	return readSigning(path, "owner", ownerPrefix)
+}
+
+// WriteAuditorKey creates the key file of an auditor. It fails with fs.ErrExist in its chain where the path exists.
+func WriteAuditorKey(path string, k sign.PrivateKey) error {
+	return writeSigning(path, "auditor", auditorPrefix, k)
+}
+
+// ReadSigner reads the signing key of an auditor, an agent or an owner: whoever may sign reports.
+func ReadSigner(path string) (sign.PrivateKey, error) {
+	content, err := read(path)
+	if err != nil {
+		return sign.PrivateKey{}, err
+	}
+	role, prefix := "auditor", auditorPrefix
+	for _, s := range parseText(content).secrets {
+		switch upper := strings.ToUpper(s.text); {
+		case strings.HasPrefix(upper, agentPrefix+"1"):
+			role, prefix = "agent", agentPrefix
+		case strings.HasPrefix(upper, ownerPrefix+"1"):
+			role, prefix = "owner", ownerPrefix
+		}
+	}
+	k, err := parseSigning(content, role, prefix)
+	if err != nil {
+		return sign.PrivateKey{}, at(path, err)
+	}
+	return k, nil
 }
 
 func writeSigning(path, role, prefix string, k sign.PrivateKey) error {
@@ -92,6 +120,7 @@ func checkPrefix(text, role, prefix string) error {
 	for _, known := range []struct{ prefix, what string }{
 		{ownerPrefix + "1", "the owner's signing key"},
 		{agentPrefix + "1", "an agent's signing key"},
+		{auditorPrefix + "1", "an auditor's signing key"},
 		{"AGE-SECRET-KEY-", "an age identity"},
 		{"ED25519:", "a public key"},
 	} {

@@ -67,6 +67,7 @@ func TestSigningKeys(t *testing.T) {
 	}{
 		{"agent", WriteAgentKey, ReadAgentKey, ReadOwnerKey, "FARSHORE-AGENT-KEY-1", "this is an agent's signing key"},
 		{"owner", WriteOwnerKey, ReadOwnerKey, ReadAgentKey, "FARSHORE-OWNER-KEY-1", "this is the owner's signing key"},
+		{"auditor", WriteAuditorKey, ReadSigner, ReadAgentKey, "FARSHORE-AUDITOR-KEY-1", "this is an auditor's signing key"},
 	} {
 		k, path := newKey(t), filepath.Join(t.TempDir(), "key")
 		if err := tc.write(path, k); err != nil {
@@ -93,6 +94,28 @@ func TestSigningKeys(t *testing.T) {
 		}
 		if err := tc.write(path+"2", sign.PrivateKey{}); err == nil {
 			t.Errorf("no %s key was written", tc.role)
+		}
+	}
+}
+
+// TestReadSigner holds that the key of whoever may sign reports is read for what it is, and nothing else.
+func TestReadSigner(t *testing.T) {
+	for role, write := range map[string]func(string, sign.PrivateKey) error{"agent": WriteAgentKey, "owner": WriteOwnerKey, "auditor": WriteAuditorKey} {
+		k, path := newKey(t), filepath.Join(t.TempDir(), "key")
+		if err := write(path, k); err != nil {
+			t.Fatal(err)
+		}
+		if got, err := ReadSigner(path); err != nil || !bytes.Equal(got.Seed(), k.Seed()) {
+			t.Errorf("%s: %v, %v", role, got.ID(), err)
+		}
+	}
+	for text, want := range map[string]string{
+		"AGE-SECRET-KEY-1QQQQ\n":           "this is an age identity, where the auditor's signing key",
+		"":                                 "there are 0 lines with a secret",
+		"FARSHORE-AUDITOR-KEY-1QQQQQQQQ\n": "line 1",
+	} {
+		if _, err := ReadSigner(put(t, text)); err == nil || !strings.Contains(err.Error(), want) && !strings.Contains(err.Error(), ":1:") {
+			t.Errorf("%q: %v", text, err)
 		}
 	}
 }
