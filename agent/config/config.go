@@ -31,6 +31,10 @@ type Config struct {
 	Limits Limits
 	// Commit says when a long pass commits what it has so far.
 	Commit Commit
+	// Verify is what `farshore verify` may read.
+	Verify Verify
+	// Goals are those of every source that has none of its own.
+	Goals Goals
 	// Sources are in the order of the file.
 	Sources []Source
 }
@@ -88,6 +92,8 @@ type Source struct {
 	Username, PasswordFile string
 	// Limits hold for this source, within the common ones.
 	Limits Limits
+	// Goals are this source's own: GoalsOf fills in the common ones.
+	Goals Goals
 }
 
 // Source returns the source of that name, or nil.

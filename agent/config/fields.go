@@ -19,6 +19,9 @@ func (p *parser) topFields(c *Config) []field {
 		{"min_lock_left", false, number(p, "min_lock_left", &c.MinLockLeft, parseLockLeft)},
 		{"limits", false, p.limits("limits", &c.Limits)},
 		{"commit", false, func(n *yaml.Node) { p.mapping(n, "commit", p.commitFields(&c.Commit)) }},
+		{"verify", false, p.verify(&c.Verify)},
+		{"max_age", false, number(p, "max_age", &c.Goals.MaxAge, parseGoal)},
+		{"recovery_time", false, number(p, "recovery_time", &c.Goals.RecoveryTime, parseGoal)},
 		{"sources", false, func(n *yaml.Node) { p.sources(n, c) }},
 	}
 }
@@ -100,5 +103,7 @@ func (p *parser) sourceFields(s *Source, nameLine *int) []field {
 		{"username", false, p.text("username", &s.Username, checkUsername)},
 		{"password_file", false, p.text("password_file", &s.PasswordFile, checkDirectory)},
 		{"limits", false, p.limits("limits", &s.Limits)},
+		{"max_age", false, number(p, "max_age", &s.Goals.MaxAge, parseGoal)},
+		{"recovery_time", false, number(p, "recovery_time", &s.Goals.RecoveryTime, parseGoal)},
 	}
 }

@@ -39,10 +39,13 @@ func TestExample(t *testing.T) {
 		MinLockLeft: 30 * day,
 		Limits:      Limits{Upload: 50 << 20, Download: 20e6, Requests: 200},
 		Commit:      Commit{Every: 10 * time.Minute, Bytes: 8 << 30},
+		Verify:      Verify{Bytes: 20 << 30, Duration: 2 * time.Hour, Share: 0.01, Coverage: 90 * day, Every: day, Scratch: "/var/tmp"},
+		Goals:       Goals{MaxAge: 26 * time.Hour, RecoveryTime: 8 * time.Hour},
 		Sources: []Source{{
 			Name: "shop", URL: "s3://example-shop/?region=eu-central-1&profile=shop-reader",
 			Include: []string{"images/", "orders/*/invoice-????.pdf"}, Exclude: []string{"**.tmp", "images/cache/"},
 			Accept: []string{"archived"}, Limits: Limits{Upload: 10 << 20, Download: 10 << 20, Requests: 50},
+			Goals: Goals{MaxAge: 2 * time.Hour, RecoveryTime: 4 * time.Hour},
 		}, {
 			Name: "logs", URL: "s3://example-logs/2026/?endpoint=https://storage.example.net:9000&path_style=true",
 		}, {
@@ -56,6 +59,7 @@ func TestExample(t *testing.T) {
 	data := string(readFile(t, filepath.Join(goodFiles, "example.yaml")))
 	p := &parser{}
 	known := append(keys(p.topFields(&Config{})), keys(p.sourceFields(&Source{}, new(int)))...)
+	known = append(known, keys(p.verifyFields(&Verify{}))...)
 	for _, key := range append(known, "upload", "download", "requests", "every", "bytes") {
 		if !strings.Contains(data, " "+key+":") && !strings.Contains(data, "\n"+key+":") {
 			t.Errorf("example.yaml does not show the key %s", key)

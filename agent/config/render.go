@@ -9,7 +9,7 @@ import (
 )
 
 // sourceKeys are a source's keys in the order in which farshore writes them.
-var sourceKeys = []string{"name", "url", "include", "exclude", "accept", "repositories", "username", "password_file", "limits"}
+var sourceKeys = []string{"name", "url", "include", "exclude", "accept", "repositories", "username", "password_file", "limits", "max_age", "recovery_time"}
 
 // renderSource writes a source as an entry of a list whose dash stands behind indent spaces.
 func renderSource(s Source, indent int) string {
@@ -45,6 +45,10 @@ func has(s Source, key string) bool {
 		return s.PasswordFile != ""
 	case "limits":
 		return s.Limits != Limits{}
+	case "max_age":
+		return s.Goals.MaxAge > 0
+	case "recovery_time":
+		return s.Goals.RecoveryTime > 0
 	}
 	return true
 }
@@ -71,6 +75,10 @@ func renderKey(s Source, key string, indent int, oldKey, old *yaml.Node) string 
 		return head + " " + scalar(s.Username) + comment
 	case "password_file":
 		return head + " " + scalar(s.PasswordFile) + comment
+	case "max_age":
+		return head + " " + FormatDays(s.Goals.MaxAge) + comment
+	case "recovery_time":
+		return head + " " + FormatDays(s.Goals.RecoveryTime) + comment
 	}
 	return head + renderLimits(s.Limits, indent, comment, old)
 }
