@@ -1,110 +1,29 @@
 package main
 
 import (
-	"fmt"
-	"strconv"
-	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
+
+	"farshore/agent/units"
 )
 
 // formatBytes writes a number of bytes with three digits or so: 850 B, 1.2 GiB.
-func formatBytes(n int64) string {
-	if n < 1024 {
-		return fmt.Sprintf("%d B", n)
-	}
-	f, unit := float64(n)/1024, 0
-	for f >= 999.5 && unit < len("KMGTPE")-1 {
-		f /= 1024
-		unit++
-	}
-	return fmt.Sprintf("%s %ciB", short(f), "KMGTPE"[unit])
-}
-
-// short writes a number below 1000 with one digit behind the point where there are fewer than three before it.
-func short(f float64) string {
-	if f < 99.95 {
-		return strconv.FormatFloat(f, 'f', 1, 64)
-	}
-	return strconv.FormatFloat(f, 'f', 0, 64)
-}
+func formatBytes(n int64) string { return units.Bytes(n) }
 
 // formatRate writes bytes per second: 12.3 MiB/s.
-func formatRate(bytesPerSecond float64) string {
-	return formatBytes(int64(bytesPerSecond)) + "/s"
-}
+func formatRate(bytesPerSecond float64) string { return units.Rate(bytesPerSecond) }
 
 // formatCount writes a number with commas: 1,234,567.
-func formatCount(n int64) string {
-	s := strconv.FormatInt(n, 10)
-	var b strings.Builder
-	for i, r := range s {
-		if i > 0 && s[i-1] != '-' && (len(s)-i)%3 == 0 {
-			b.WriteByte(',')
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
-}
+func formatCount(n int64) string { return units.Count(n) }
 
 // plural writes a number and a noun: 1 object, 2 objects, 2 repositories.
-func plural(n int64, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	if stem, ok := strings.CutSuffix(noun, "ry"); ok {
-		return formatCount(n) + " " + stem + "ries"
-	}
-	return formatCount(n) + " " + noun + "s"
-}
+func plural(n int64, noun string) string { return units.Plural(n, noun) }
 
 // formatDuration writes a duration in its two largest units: 12s, 3m20s, 1h02m, 3d04h.
-func formatDuration(d time.Duration) string {
-	s := int64((d + time.Second/2) / time.Second)
-	switch {
-	case d < 0:
-		return "0s"
-	case d < time.Second:
-		return d.Round(time.Millisecond).String()
-	case s < 60:
-		return fmt.Sprintf("%ds", s)
-	case s < 3600:
-		return fmt.Sprintf("%dm%02ds", s/60, s%60)
-	case s < 86400:
-		return fmt.Sprintf("%dh%02dm", s/3600, s%3600/60)
-	}
-	return fmt.Sprintf("%dd%02dh", s/86400, s%86400/3600)
-}
+func formatDuration(d time.Duration) string { return units.Duration(d) }
 
-// printable writes a path so that no byte of it can move the cursor or look like another: control characters, bytes that are not UTF-8 and
-// backslashes as escapes of the filter language (\x1b, \\).
-func printable(path string) string {
-	if !strings.ContainsFunc(path, odd) {
-		return path
-	}
-	var b strings.Builder
-	for i := 0; i < len(path); {
-		r, n := utf8.DecodeRuneInString(path[i:])
-		switch {
-		case r == '\\':
-			b.WriteString(`\\`)
-		case odd(r):
-			for _, c := range []byte(path[i : i+n]) {
-				fmt.Fprintf(&b, `\x%02x`, c)
-			}
-		default:
-			b.WriteString(path[i : i+n])
-		}
-		i += n
-	}
-	return b.String()
-}
-
-// odd reports whether a character needs an escape; bytes that are not UTF-8 arrive as utf8.RuneError.
-func odd(r rune) bool {
-	return r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r)
-}
+// printable writes a path so that no byte of it can move the cursor or look like another.
+func printable(path string) string { return units.Printable(path) }
 
 // pathJSON is a path in JSON, as docs/format.md has it: base64 where it is not UTF-8.
 type pathJSON struct {

@@ -6,46 +6,6 @@ import (
 	"time"
 )
 
-func TestFormatBytes(t *testing.T) {
-	for n, want := range map[int64]string{
-		0: "0 B", 850: "850 B", 1023: "1023 B", 1024: "1.0 KiB", 1536: "1.5 KiB", 100 << 10: "100 KiB", 1023 << 10: "1.0 MiB", 1 << 20: "1.0 MiB",
-		1288490189: "1.2 GiB", 5 << 40: "5.0 TiB", 1 << 62: "4.0 EiB",
-	} {
-		if got := formatBytes(n); got != want {
-			t.Errorf("formatBytes(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
-func TestFormatCount(t *testing.T) {
-	for n, want := range map[int64]string{0: "0", 999: "999", 1000: "1,000", 1234567: "1,234,567", -1000: "-1,000", -100: "-100"} {
-		if got := formatCount(n); got != want {
-			t.Errorf("formatCount(%d) = %q, want %q", n, got, want)
-		}
-	}
-}
-
-func TestFormatDuration(t *testing.T) {
-	for d, want := range map[time.Duration]string{
-		-time.Second: "0s", 0: "0s", 12 * time.Millisecond: "12ms", time.Second: "1s", 59700 * time.Millisecond: "1m00s", 200 * time.Second: "3m20s", 3720 * time.Second: "1h02m",
-		76 * time.Hour: "3d04h",
-	} {
-		if got := formatDuration(d); got != want {
-			t.Errorf("formatDuration(%d) = %q, want %q", d, got, want)
-		}
-	}
-}
-
-func TestPrintable(t *testing.T) {
-	for path, want := range map[string]string{
-		"a/b c.txt": "a/b c.txt", "ä€": "ä€", "a\x1b[2Jb": `a\x1b[2Jb`, "\xff\xfe": `\xff\xfe`, `a\b`: `a\\b`, "a\nb\t": `a\x0ab\x09`, "a\u202eb": `a\xe2\x80\xaeb`, "\ufffd": `\xef\xbf\xbd`,
-	} {
-		if got := printable(path); got != want {
-			t.Errorf("printable(%q) = %s, want %s", path, got, want)
-		}
-	}
-}
-
 func TestParseAt(t *testing.T) {
 	noon := time.Date(2026, 11, 21, 12, 0, 0, 0, time.UTC)
 	tests := []struct {
