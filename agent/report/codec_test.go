@@ -26,12 +26,12 @@ func vectors() map[string]*HeaderDrill {
 	at := time.Date(2026, 11, 21, 19, 10, 54, 500_000_000, time.UTC)
 	return map[string]*HeaderDrill{
 		"first.json": {
-			Vault: sum("vault"), Time: at, Statement: 1, Recovery: 1,
+			Type: TypeHeaderDrill, Vault: sum("vault"), Time: at, Statement: 1, Recovery: 1,
 			Heads:      []Head{{"00112233445566778899aabbccddeeff", 2, sum("commit 2")}},
 			Population: 3, Drawn: 3, Opened: 3,
 		},
 		"full.json": {
-			Prev: &prev, Vault: sum("vault"), Time: at.Add(time.Hour), Statement: 4, Recovery: 2,
+			Type: TypeHeaderDrill, Prev: &prev, Vault: sum("vault"), Time: at.Add(time.Hour), Statement: 4, Recovery: 2,
 			Heads: []Head{
 				{"00112233445566778899aabbccddeeff", 9, sum("commit 9")},
 				{"ffeeddccbbaa99887766554433221100", 1, sum("commit 1")},

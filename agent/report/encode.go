@@ -1,45 +1,193 @@
 package report
 
 import (
-	"errors"
 	"fmt"
+	"maps"
+	"math"
+	"reflect"
+	"slices"
 	"strconv"
 	"strings"
+	"time"
 	"unicode/utf8"
 
 	"farshore/agent/record"
 	"farshore/agent/record/jsontext"
 )
 
-// EncodeHeaderDrill writes the report's body as one line of JSON without a line feed, or says why no reader would take it.
-func EncodeHeaderDrill(d *HeaderDrill) ([]byte, error) {
-	if err := d.check(); err != nil {
-		return nil, fmt.Errorf("report: %w", err)
-	}
-	b := appendString([]byte{'{'}, "type", TypeHeaderDrill)
-	if d.Prev != nil {
-		b = appendString(b, "prev", d.Prev.String())
-	}
-	b = appendString(b, "vault", d.Vault.String())
-	b = appendString(b, "time", record.FormatTime(d.Time))
-	b = appendInt(b, "statement", d.Statement)
-	b = appendInt(b, "recovery", d.Recovery)
-	b = appendObjects(b, "heads", d.Heads, appendHead)
-	b = appendInt(b, "population", d.Population)
-	b = appendInt(b, "drawn", d.Drawn)
-	b = appendInt(b, "opened", d.Opened)
-	b = appendInt(b, "failed", d.Failed)
-	b = appendInt(b, "unread", d.Unread)
-	b = appendObjects(b, "findings", d.Findings, appendFinding)
-	b = append(appendInt(b, "omitted", d.Omitted), '}')
-	if len(b) > MaxSize-envelopeRoom {
-		return nil, fmt.Errorf("report: %d bytes are more than a reader takes", len(b))
-	}
-	return b, nil
-}
-
 // envelopeRoom is more than what the other two lines of a signed object take.
 const envelopeRoom = 1024
+
+// EncodeHeaderDrill writes the report's body as one line of JSON without a line feed, or says why no reader would take it.
+func EncodeHeaderDrill(d *HeaderDrill) ([]byte, error) { return Encode(d) }
+
+// Encode writes a body as one line of JSON without a line feed, or says why no reader would take it: the same value gives the same bytes. It sets an empty Type, and changes
+// nothing else.
+func Encode(b Body) ([]byte, error) {
+	c := b.common()
+	if *c.typ == "" {
+		*c.typ = c.kind
+	}
+	if err := checkBody(b); err != nil {
+		return nil, fmt.Errorf("report: %w", err)
+	}
+	out := shapes{}.appendValue(nil, reflect.ValueOf(b).Elem())
+	if len(out) > MaxSize-envelopeRoom {
+		return nil, fmt.Errorf("report: %d bytes are more than a reader takes", len(out))
+	}
+	return out, nil
+}
+
+// checkBody refuses what can't be written, and what no run can have come to.
+func checkBody(b Body) error {
+	if err := b.common().check(); err != nil {
+		return err
+	}
+	if err := (shapes{}).sound(reflect.ValueOf(b).Elem(), member{}); err != nil {
+		return err
+	}
+	return b.check()
+}
+
+// sound holds a value to what the member may be: no type of body has other rules for it. Errors begin with where it stands.
+func (s shapes) sound(v reflect.Value, m member) error {
+	switch x := v.Interface().(type) {
+	case time.Time:
+		if !isTime(x) && !(m.optional && x.IsZero()) {
+			return fmt.Errorf("%s is no time between the years 1 and 9999", m.name)
+		}
+		return nil
+	case record.Hash:
+		if x.IsZero() {
+			return fmt.Errorf("%s is missing", m.name)
+		}
+		return nil
+	case string:
+		if len(x) > most(m.name) || !utf8.ValidString(x) {
+			return fmt.Errorf("%s has more than %d bytes, or is not UTF-8", m.name, most(m.name))
+		}
+		return nil
+	case int64:
+		if x < m.least || x >= 1<<53 {
+			return fmt.Errorf("%s is %d, and not from %d to 2^53-1", m.name, x, m.least)
+		}
+		return nil
+	case float64:
+		if math.IsNaN(x) || x < 0 || x > 1e15 {
+			return fmt.Errorf("%s is not a number from 0 to 10^15", m.name)
+		}
+		return nil
+	}
+	return s.soundWhole(v, m)
+}
+
+// soundWhole is sound for what consists of others.
+func (s shapes) soundWhole(v reflect.Value, m member) error {
+	switch v.Kind() {
+	case reflect.Pointer:
+		if v.IsNil() {
+			return nil
+		}
+		return s.sound(v.Elem(), m)
+	case reflect.Slice:
+		if v.Len() > most(m.name) {
+			return fmt.Errorf("%s has more than %d elements", m.name, most(m.name))
+		}
+		for i := range v.Len() {
+			if err := s.sound(v.Index(i), element(m, v.Type())); err != nil {
+				return fmt.Errorf("%s[%d]: %w", m.name, i, err)
+			}
+		}
+	case reflect.Struct:
+		for _, f := range s.of(v.Type()) {
+			if err := s.sound(v.Field(f.index), f); err != nil {
+				if v.Field(f.index).Kind() == reflect.Struct && f.name != "" && v.Field(f.index).Type() != reflect.TypeFor[time.Time]() {
+					return fmt.Errorf("%s: %w", f.name, err)
+				}
+				return err
+			}
+		}
+	case reflect.Map:
+		if v.Len() > most(m.name) {
+			return fmt.Errorf("%s has more than %d members", m.name, most(m.name))
+		}
+		for _, k := range v.MapKeys() {
+			if !isName(k.String()) || s.sound(v.MapIndex(k), member{}) != nil {
+				return fmt.Errorf("%s: %.40q is no member", m.name, k.String())
+			}
+		}
+	}
+	return nil
+}
+
+// element is what the elements of a list may be: a list in it has no name of its own, and is as long as the list of heads at most.
+func element(m member, list reflect.Type) member {
+	if list.Elem().Kind() == reflect.Slice {
+		return member{name: "heads"}
+	}
+	return member{least: m.least}
+}
+
+// isName reports whether s may be the name of a member.
+func isName(s string) bool {
+	return s != "" && strings.Trim(s, "abcdefghijklmnopqrstuvwxyz0123456789_") == ""
+}
+
+// appendValue writes a value that is sound.
+func (s shapes) appendValue(dst []byte, v reflect.Value) []byte {
+	switch x := v.Interface().(type) {
+	case time.Time:
+		return jsontext.AppendString(dst, record.FormatTime(x))
+	case record.Hash:
+		return jsontext.AppendString(dst, x.String())
+	}
+	switch v.Kind() {
+	case reflect.Pointer:
+		return s.appendValue(dst, v.Elem())
+	case reflect.String:
+		return jsontext.AppendString(dst, v.String())
+	case reflect.Int64:
+		return strconv.AppendInt(dst, v.Int(), 10)
+	case reflect.Float64:
+		return strconv.AppendFloat(dst, v.Float(), 'f', -1, 64)
+	case reflect.Bool:
+		return strconv.AppendBool(dst, v.Bool())
+	case reflect.Slice:
+		return s.appendList(dst, v)
+	case reflect.Map:
+		return appendMap(dst, v.Interface().(map[string]string))
+	}
+	return s.appendStruct(dst, v)
+}
+
+func (s shapes) appendList(dst []byte, v reflect.Value) []byte {
+	dst = append(dst, '[')
+	for i := range v.Len() {
+		if i > 0 {
+			dst = append(dst, ',')
+		}
+		dst = s.appendValue(dst, v.Index(i))
+	}
+	return append(dst, ']')
+}
+
+func appendMap(dst []byte, m map[string]string) []byte {
+	dst = append(dst, '{')
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		dst = jsontext.AppendString(appendKey(dst, k), m[k])
+	}
+	return append(dst, '}')
+}
+
+func (s shapes) appendStruct(dst []byte, v reflect.Value) []byte {
+	dst = append(dst, '{')
+	for _, m := range s.of(v.Type()) {
+		if f := v.Field(m.index); !m.optional || !isEmpty(f) {
+			dst = s.appendValue(appendKey(dst, m.name), f)
+		}
+	}
+	return append(dst, '}')
+}
 
 func appendKey(dst []byte, key string) []byte {
 	if dst[len(dst)-1] != '{' {
@@ -48,103 +196,31 @@ func appendKey(dst []byte, key string) []byte {
 	return append(append(append(dst, '"'), key...), '"', ':')
 }
 
-func appendString(dst []byte, key, s string) []byte {
-	if s == "" {
-		return dst
+// isEmpty reports whether an optional member is left out.
+func isEmpty(v reflect.Value) bool {
+	if t, ok := v.Interface().(time.Time); ok {
+		return t.IsZero()
 	}
-	return jsontext.AppendString(appendKey(dst, key), s)
+	switch v.Kind() {
+	case reflect.Slice, reflect.Map:
+		return v.Len() == 0
+	}
+	return v.IsZero()
 }
 
-func appendInt(dst []byte, key string, n int64) []byte {
-	return strconv.AppendInt(appendKey(dst, key), n, 10)
-}
+// cut makes a text fit a report.
+func cut(s string) string { return cutTo(s, MaxText) }
 
-// appendObjects writes an array of objects whose members one writes, nothing for an empty one.
-func appendObjects[T any](dst []byte, key string, list []T, one func([]byte, *T) []byte) []byte {
-	if len(list) == 0 {
-		return dst
-	}
-	dst = append(appendKey(dst, key), '[')
-	for i := range list {
-		if i > 0 {
-			dst = append(dst, ',')
+// cutTo makes a text UTF-8 of at most so many bytes, on one line.
+func cutTo(s string, most int) string {
+	s = strings.Map(func(r rune) rune {
+		if r < ' ' {
+			return '?' // it would take six bytes, and nobody can read it
 		}
-		dst = append(one(append(dst, '{'), &list[i]), '}')
-	}
-	return append(dst, ']')
-}
-
-func appendHead(dst []byte, h *Head) []byte {
-	return appendString(appendInt(appendString(dst, "chain", h.Chain), "seq", h.Seq), "hash", h.Hash.String())
-}
-
-func appendFinding(dst []byte, f *Finding) []byte {
-	return appendString(appendString(appendString(dst, "pack", f.Pack.String()), "kind", f.Kind), "detail", f.Detail)
-}
-
-// check refuses what no drill can have come to.
-func (d *HeaderDrill) check() error {
-	switch {
-	case d.Vault.IsZero():
-		return errors.New("vault is missing")
-	case d.Prev != nil && d.Prev.IsZero():
-		return errors.New("prev is the zero hash")
-	case d.Time.IsZero() || d.Time.UTC().Year() < 1 || d.Time.UTC().Year() > 9999:
-		return errors.New("time is none between the years 1 and 9999")
-	case d.Statement < 1 || d.Recovery < 1:
-		return errors.New("statement or recovery is less than 1")
-	case min(d.Population, d.Drawn, d.Opened, d.Failed, d.Unread, d.Omitted) < 0:
-		return errors.New("a number is negative")
-	case d.Drawn > d.Population:
-		return fmt.Errorf("drawn is %d, of a population of %d", d.Drawn, d.Population)
-	case d.Opened > d.Drawn || d.Failed > d.Drawn || d.Unread != d.Drawn-d.Opened-d.Failed:
-		return fmt.Errorf("opened, failed and unread are not together the %d that were drawn", d.Drawn)
-	case len(d.Heads) > MaxHeads || len(d.Findings) > MaxFindings:
-		return fmt.Errorf("has more than %d heads or %d findings", MaxHeads, MaxFindings)
-	}
-	for i := range d.Heads {
-		if err := d.checkHead(i); err != nil {
-			return fmt.Errorf("heads[%d]: %w", i, err)
-		}
-	}
-	for i := range d.Findings {
-		if err := d.Findings[i].check(); err != nil {
-			return fmt.Errorf("findings[%d]: %w", i, err)
-		}
-	}
-	return nil
-}
-
-func (d *HeaderDrill) checkHead(i int) error {
-	h := &d.Heads[i]
-	switch {
-	case !isHex(h.Chain, signerDigits):
-		return errors.New("chain is not 32 digits of 0-9a-f")
-	case h.Seq < 1 || h.Seq > maxSeq || h.Hash.IsZero():
-		return errors.New("seq or hash is missing")
-	case i > 0 && d.Heads[i-1].Chain >= h.Chain:
-		return errors.New("is not behind the one before it by its chain")
-	}
-	return nil
-}
-
-func (f *Finding) check() error {
-	switch {
-	case f.Pack.IsZero():
-		return errors.New("pack is missing")
-	case f.Kind == "" || len(f.Kind) > 32 || strings.Trim(f.Kind, "abcdefghijklmnopqrstuvwxyz-") != "":
-		return fmt.Errorf("kind %.40q is not 1 to 32 of a-z and -", f.Kind)
-	case len(f.Detail) > maxDetail || !utf8.ValidString(f.Detail):
-		return fmt.Errorf("detail has more than %d bytes, or is not UTF-8", maxDetail)
-	}
-	return nil
-}
-
-// cut makes a text fit a finding.
-func cut(s string) string {
-	s = strings.ToValidUTF8(s, "?")
-	if len(s) > maxDetail {
-		s = strings.ToValidUTF8(s[:maxDetail-len("…")], "") + "…"
+		return r
+	}, strings.ToValidUTF8(s, "?"))
+	if len(s) > most {
+		s = strings.ToValidUTF8(s[:most-len("…")], "") + "…"
 	}
 	return s
 }

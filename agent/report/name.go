@@ -11,8 +11,12 @@ const Room = "reports/"
 
 const (
 	signerDigits = 32
-	seqDigits    = 10
-	maxSeq       = 9_999_999_999
+	chainDigits  = 32
+	// nameDigits are those of the first 8 bytes of an object's name, and firstName the least such.
+	nameDigits = 16
+	firstName  = "0000000000000000"
+	seqDigits  = 10
+	maxSeq     = 9_999_999_999
 )
 
 // Name is the name of report number seq, from 1 to 9,999,999,999, by the key of that id.

@@ -22,23 +22,39 @@ var (
 	ErrNotEntitled = errors.New("the owner did not name the key for such reports")
 )
 
+// LateError says that a report bears a time before that of its signer's newest, so that no reader would let it count.
+type LateError struct{ Last time.Time }
+
+// Error says so.
+func (e *LateError) Error() string {
+	return "its time lies before that of the newest report of its key, " + record.FormatTime(e.Last)
+}
+
 // placeAttempts is how often a number is chosen: each time but the last, somebody else was quicker, or had hidden something under it.
 const placeAttempts = 16
 
-// Entitled returns nil when header drills that the key signs at that time count, else ErrNotEntitled.
-func Entitled(v *vault.Vault, key string, at time.Time) error {
-	if roleOf(v, key, at, TypeHeaderDrill) == "" {
-		return fmt.Errorf("%w: key %s is neither the owner's (%s) nor an auditor's", ErrNotEntitled, key, v.Owner().ID())
+// Entitled returns nil when reports of the type that the key signs at that time count, else ErrNotEntitled.
+func Entitled(v *vault.Vault, key string, at time.Time, kind string) error {
+	if roleOf(v, key, at, kind) != "" {
+		return nil
 	}
-	return nil
+	who := "neither the owner's (%s) nor an auditor's or an agent's"
+	if kind == TypeHeaderDrill {
+		who = "neither the owner's (%s) nor an auditor's"
+	}
+	return fmt.Errorf("%w: key %s is "+who, ErrNotEntitled, key, v.Owner().ID())
 }
 
-// Sign returns the stored bytes of the report, which says what goes before it. It changes nothing.
-func Sign(v *vault.Vault, d *HeaderDrill, k sign.PrivateKey) ([]byte, error) {
-	if err := Entitled(v, k.ID(), d.Time); err != nil {
+// Sign returns the stored bytes of the report, which says what goes before it. It sets an empty Type, and changes nothing else.
+func Sign(v *vault.Vault, b Body, k sign.PrivateKey) ([]byte, error) {
+	c := b.common()
+	if err := Entitled(v, k.ID(), c.time, c.kind); err != nil {
 		return nil, err
 	}
-	body, err := EncodeHeaderDrill(d)
+	if c.vault.String() != v.ID() {
+		return nil, errors.New("the report says that it is about another vault")
+	}
+	body, err := Encode(b)
 	if err != nil {
 		return nil, err
 	}
@@ -48,44 +64,73 @@ func Sign(v *vault.Vault, d *HeaderDrill, k sign.PrivateKey) ([]byte, error) {
 // Last returns the hash of the signer's newest report that counts, which its next one names as its predecessor; nil where there is none.
 func Last(ctx context.Context, v *vault.Vault, signer string) (*record.Hash, error) {
 	l, err := laneOf(ctx, v, signer, record.Hash{})
-	if err != nil || l.last.IsZero() {
+	if err != nil {
 		return nil, err
 	}
-	return &l.last, nil
+	return l.prev(), nil
 }
 
 // laneOf reads one signer's reports.
 func laneOf(ctx context.Context, v *vault.Vault, signer string, wanted record.Hash) (*lane, error) {
-	s := &shelf{v: v, lane: lane{wanted: wanted}}
+	s := &shelf{v: v, lane: lane{signer: signer, free: 1, wanted: wanted}}
+	s.lane.key, s.lane.known = s.keyOf(signer)
 	if err := s.read(ctx, Room+signer+"/"); err != nil {
 		return nil, err
 	}
-	if s.names > maxNames || s.seen > maxRead {
+	if s.names > maxNames || s.flooded {
 		return nil, fmt.Errorf("%s%s/ has more objects than are looked at: somebody floods it", Room, signer)
 	}
 	return &s.lane, nil
 }
 
-// Place signs the drill as the signer's next report and stores it create-only. Where somebody else was quicker it signs anew. It returns the
-// stored bytes too where they could be signed, so that they can be placed later.
-func Place(ctx context.Context, v *vault.Vault, d *HeaderDrill, k sign.PrivateKey) (name string, stored []byte, err error) {
+// Place signs the body as the signer's next report, for which it sets its Prev, and stores it create-only; an audit it makes fit. Where somebody else was quicker it signs anew.
+// It returns the stored bytes too where they could be signed, so that they can be placed later. Errors are ErrNotEntitled, *LateError, those of Encode, and the store's.
+func Place(ctx context.Context, v *vault.Vault, b Body, k sign.PrivateKey) (name string, stored []byte, err error) {
+	if a, ok := b.(*Audit); ok {
+		a.Fit()
+	}
+	taken := int64(0)
 	for range placeAttempts {
-		if d.Prev, err = Last(ctx, v, k.ID()); err != nil {
+		l, err := laneOf(ctx, v, k.ID(), record.Hash{})
+		if err != nil {
 			return "", stored, err
 		}
-		if stored, err = Sign(v, d, k); err != nil {
+		if b.common().time.Before(l.time) {
+			return "", stored, &LateError{l.time}
+		}
+		*b.common().prev = l.prev()
+		if stored, err = Sign(v, b, k); err != nil {
 			return "", nil, err
 		}
-		name, _, err = PlaceSigned(ctx, v, stored)
-		if !errors.Is(err, ErrOutdated) {
+		name, seq, err := createNext(ctx, v, l, taken, stored)
+		if providers.KindOf(err) != providers.Exists {
 			return name, stored, err
 		}
+		taken = seq
 	}
-	return "", stored, fmt.Errorf("%d times another report was placed first: %w", placeAttempts, err)
+	return "", stored, fmt.Errorf("%d numbers below %s%s/ were taken by others while this was placed", placeAttempts, Room, k.ID())
+}
+
+// prev is the hash of the newest report that counts, nil where there is none.
+func (l *lane) prev() *record.Hash {
+	if l.last.IsZero() {
+		return nil
+	}
+	h := l.last
+	return &h
+}
+
+// createNext stores a report under the signer's next number. A number that the listing does not show, and that was found taken all the same, is passed by.
+func createNext(ctx context.Context, v *vault.Vault, l *lane, taken int64, stored []byte) (name string, seq int64, err error) {
+	if seq = max(l.free, taken+1); seq > maxSeq {
+		return "", seq, fmt.Errorf("%s%s/ has no number left", Room, l.signer)
+	}
+	name = Name(l.signer, seq)
+	return name, seq, create(ctx, v.Bucket(), name, stored)
 }
 
 // PlaceSigned stores a signed report create-only, as the next of its signer's. One that is there already has been placed: existed is true. Errors are
-// ErrNotEntitled, ErrOutdated, those of a file that is no report of this vault's, and the store's.
+// ErrNotEntitled, ErrOutdated, *LateError, those of a file that is no report of this vault's, and the store's.
 func PlaceSigned(ctx context.Context, v *vault.Vault, stored []byte) (name string, existed bool, err error) {
 	r, err := Open(v, stored)
 	if err != nil {
@@ -100,16 +145,13 @@ func PlaceSigned(ctx context.Context, v *vault.Vault, stored []byte) (name strin
 		if l.found != "" {
 			return l.found, true, nil
 		}
-		if prev := r.Drill.Prev; prev == nil && !l.last.IsZero() || prev != nil && *prev != l.last {
+		if r.prev != l.last {
 			return "", false, fmt.Errorf("%w: its newest is %s", ErrOutdated, orNone(l.last))
 		}
-		// A number that the listing does not show, and that is taken all the same, is passed by.
-		seq := max(l.free, taken+1)
-		if seq > maxSeq {
-			return "", false, fmt.Errorf("%s%s/ has no number left", Room, r.Signer)
+		if r.Time.Before(l.time) {
+			return "", false, &LateError{l.time}
 		}
-		name = Name(r.Signer, seq)
-		err = create(ctx, v.Bucket(), name, stored)
+		name, seq, err := createNext(ctx, v, l, taken, stored)
 		if providers.KindOf(err) != providers.Exists {
 			return name, false, err
 		}
@@ -118,8 +160,8 @@ func PlaceSigned(ctx context.Context, v *vault.Vault, stored []byte) (name strin
 	return "", false, fmt.Errorf("%d numbers below %s%s/ were taken by others while this was placed", placeAttempts, Room, r.Signer)
 }
 
-// Open takes the stored bytes of a header drill's report apart, and holds them to the vault and to who may sign. Its Name is empty.
-func Open(v *vault.Vault, stored []byte) (*Report, error) {
+// Open takes the stored bytes of a report of a known type apart, and holds them to the vault and to who may sign. Its Name is empty.
+func Open(v *vault.Vault, stored []byte) (*Entry, error) {
 	if len(stored) > MaxSize {
 		return nil, fmt.Errorf("%d bytes are more than a report has (%d)", len(stored), MaxSize)
 	}
@@ -139,11 +181,11 @@ func Open(v *vault.Vault, stored []byte) (*Report, error) {
 	if err != nil {
 		return nil, err
 	}
-	if r.Drill == nil {
+	if newBody(r.Kind) == nil {
 		return nil, errors.New("this report is of a type that this program does not place")
 	}
 	r.Signer = signed.KeyID
-	return &r.Report, nil
+	return r, nil
 }
 
 // create stores the bytes, and looks whether they are there where the store can't refuse a second writer.

@@ -6,6 +6,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"sync/atomic"
 	"time"
 
 	"golang.org/x/sync/errgroup"
@@ -23,32 +24,13 @@ const (
 	RoleAgent   = record.RoleAgent
 )
 
-// Report is a stored report that counts.
-type Report struct {
-	// Name is where it lies, Hash the hash of its stored bytes.
-	Name string
-	Hash record.Hash
-	// Signer is the id of its key, Role what makes it count.
-	Signer, Role string
-	// Drill is what it says.
-	Drill *HeaderDrill
-}
-
-// Shelf is what a vault has below reports/.
-type Shelf struct {
-	// Drill is the newest header drill that counts, by its time; nil where there is none.
-	Drill *Report
-	// Counted is how many reports count, of whatever type.
-	Counted int64
-	// Findings are what does not count, and why: at most maxFindings.
-	Findings []vault.Finding
-}
-
 // Bounds of a reading. Whoever may create below reports/ can create without end.
 const (
-	// maxNames is the most names that are listed, maxRead the most objects that are read of one signer: who has one key must not keep the others' reports from being read.
-	maxNames = 200_000
-	maxRead  = 20_000
+	// maxNames is the most names that are listed of one signer, and of all that are nobody's, maxRead the most objects that are read of one signer, and maxReadBytes about how
+	// many bytes those may have: who has one key, or none, must not keep the others' reports from being read.
+	maxNames     = 200_000
+	maxRead      = 20_000
+	maxReadBytes = 4 << 30
 	// maxFindings is the most findings that are kept.
 	maxFindings = 1000
 	// readAhead is how many reports are read at a time: they are small, and the wait for each is the store's latency.
@@ -56,12 +38,14 @@ const (
 )
 
 // Read looks through the vault's reports and says which count: signed by the owner, or by an auditor or agent of the owner's at the report's time, for this vault,
-// and chained to the signer's report before. The rest is ignored, and noted as what it is. Memory is flat. An error is the store's.
+// and chained to the signer's report before. The rest is ignored, and noted as what it is. Memory is bounded (MaxEntries and maxWhole), whatever lies there. An error is the
+// store's.
 func Read(ctx context.Context, v *vault.Vault) (*Shelf, error) {
-	s := &shelf{v: v}
-	if err := s.read(ctx, Room); err != nil {
+	s := &shelf{v: v, keeps: true, Shelf: Shelf{read: time.Now(), last: map[string]*Entry{}}}
+	if err := s.room(ctx); err != nil {
 		return nil, err
 	}
+	s.arrange()
 	return &s.Shelf, nil
 }
 
@@ -73,13 +57,16 @@ func (s *shelf) nothingGiven() error {
 	return s.withheld
 }
 
-// shelf is a reading under way. Names come in order, so that one signer's reports follow one another.
+// shelf is a reading under way. Names of a listing come in order, so that one signer's reports follow one another.
 type shelf struct {
 	Shelf
 	v        *vault.Vault
+	keeps    bool // entries are wanted
 	lane     lane
 	names    int
-	seen     int // of the lane
+	seen     int          // of the lane
+	spent    atomic.Int64 // bytes that were read of the lane
+	flooded  bool         // some of the lane was not looked at
 	junk     int
 	batch    []providers.Name
 	given    bool  // the store gave the bytes of one
@@ -101,42 +88,13 @@ type lane struct {
 	// wanted is a hash to look for, and found the name of the report that counts and has it.
 	wanted record.Hash
 	found  string
+	kept
 }
 
 func (s *shelf) note(sev vault.Severity, object, format string, args ...any) {
 	if len(s.Findings) < maxFindings {
 		s.Findings = append(s.Findings, vault.Finding{Severity: sev, Object: object, Text: fmt.Sprintf(format, args...)})
 	}
-}
-
-// read reads what lies below the prefix.
-func (s *shelf) read(ctx context.Context, prefix string) error {
-	s.lane.free = 1
-	for n, err := range s.v.Bucket().Names(ctx, prefix, "") {
-		if err != nil {
-			return err
-		}
-		if record.IsCanary(n.Name) {
-			continue
-		}
-		if s.names++; s.names > maxNames {
-			s.note(vault.Tampering, Room, "it has more than %d objects: somebody floods it, and those behind %s were not looked at", maxNames, n.Name)
-			break
-		}
-		if err := s.take(ctx, n); err != nil {
-			return err
-		}
-	}
-	if err := s.endLane(ctx); err != nil {
-		return err
-	}
-	if err := s.nothingGiven(); err != nil {
-		return err
-	}
-	if s.junk > 0 {
-		s.note(vault.Tampering, Room, "%d objects whose names are not those of reports were ignored", s.junk)
-	}
-	return nil
 }
 
 // take puts a name into the batch of its signer.
@@ -152,17 +110,18 @@ func (s *shelf) take(ctx context.Context, n providers.Name) error {
 		}
 		key, known := s.keyOf(signer)
 		s.lane = lane{signer: signer, key: key, known: known, free: 1, wanted: s.lane.wanted}
-		s.seen = 0
+		s.seen, s.flooded = 0, false
+		s.spent.Store(0)
 	}
 	switch {
 	case !s.lane.known:
 		s.lane.stray++
 		return nil
-	case s.seen >= maxRead:
-		if s.seen == maxRead {
-			s.note(vault.Tampering, Room+signer+"/", "it has more than %d reports: those from %s on were not looked at", maxRead, n.Name)
+	case s.seen >= maxRead || s.spent.Load() > int64(maxReadBytes):
+		if !s.flooded {
+			s.note(vault.Tampering, Room+signer+"/", "it has more than %d reports, or more than %d bytes of them: those from %s on were not looked at", maxRead, int64(maxReadBytes), n.Name)
 		}
-		s.seen++
+		s.flooded = true
 		return nil
 	}
 	s.seen++
@@ -177,7 +136,11 @@ func (s *shelf) endLane(ctx context.Context) error {
 	if s.lane.stray > 0 {
 		s.note(vault.Tampering, Room+s.lane.signer+"/", "the owner never named this key: what it has here, %d objects, was ignored", s.lane.stray)
 	}
-	return s.flush(ctx)
+	if err := s.flush(ctx); err != nil {
+		return err
+	}
+	s.endKept()
+	return nil
 }
 
 // flush reads the batch, all at a time, and takes its reports in order.
@@ -254,6 +217,7 @@ func (s *shelf) fetch(ctx context.Context, n providers.Name) (body, error) {
 			return body{}, err
 		}
 		b.given = true
+		s.spent.Add(int64(len(stored)))
 		signed, err := sign.Parse(sign.KindReport, stored)
 		if err == nil {
 			err = signed.Verify(s.v.ID(), key)
@@ -293,20 +257,20 @@ func (s *shelf) judge(n providers.Name, b body) {
 		s.note(vault.Tampering, n.Name, "ignored: %v", err)
 		return
 	}
-	r.Name, r.Signer = n.Name, l.signer
-	if l.follow(s, r, seq) {
+	r.Name, r.Seq, r.Signer = n.Name, seq, l.signer
+	if l.follow(s, r) {
 		s.count(r)
 	}
 }
 
 // follow checks that the report goes on where the signer's last one ended.
-func (l *lane) follow(s *shelf, r *entry, seq int64) bool {
+func (l *lane) follow(s *shelf, r *Entry) bool {
 	switch {
 	case r.Hash == l.last:
 		s.note(vault.Tampering, r.Name, "ignored: it repeats the report before it")
 		return false
-	case r.time.Before(l.time):
-		s.note(vault.Tampering, r.Name, "ignored: its time %s lies before that of the report before it", record.FormatTime(r.time))
+	case r.Time.Before(l.time):
+		s.note(vault.Tampering, r.Name, "ignored: its time %s lies before that of the report before it", record.FormatTime(r.Time))
 		return false
 	case r.prev != l.last:
 		s.note(vault.Damage, r.Name, "the report before it, %s, is missing or was replaced", orNone(r.prev))
@@ -314,7 +278,7 @@ func (l *lane) follow(s *shelf, r *entry, seq int64) bool {
 	if r.Hash == l.wanted {
 		l.found = r.Name
 	}
-	l.last, l.time, l.free = r.Hash, r.time, max(l.free, seq+1)
+	l.last, l.time, l.free = r.Hash, r.Time, max(l.free, r.Seq+1)
 	return true
 }
 
@@ -326,37 +290,42 @@ func orNone(h record.Hash) string {
 }
 
 // count takes a report into the shelf.
-func (s *shelf) count(r *entry) {
+func (s *shelf) count(r *Entry) {
 	s.Counted++
-	if r.Drill != nil && (s.Drill == nil || r.Drill.Time.After(s.Drill.Drill.Time)) {
-		s.Drill = &r.Report
+	if r.Drill != nil && (s.Drill == nil || r.Time.After(s.Drill.Time)) {
+		whole := *r
+		s.Drill = &whole
 	}
-}
-
-// entry is a report with what chains it.
-type entry struct {
-	Report
-	prev record.Hash
-	time time.Time
+	if s.keeps {
+		s.keep(r)
+	}
 }
 
 // open decodes a report whose signature is right, and holds it to its signer's role.
-func (s *shelf) open(b body) (*entry, error) {
-	kind, prev, at, err := decodeCommon(b.signed.JSON)
+func (s *shelf) open(b body) (*Entry, error) {
+	o, err := decodeOpening(b.signed.JSON)
 	if err != nil {
 		return nil, err
 	}
-	r := &entry{Report: Report{Hash: sha256.Sum256(b.stored)}, prev: prev, time: at}
-	if r.Role = roleOf(s.v, b.signed.KeyID, at, kind); r.Role == "" {
-		return nil, fmt.Errorf("%w: key %s, type %.40q, at %s", ErrNotEntitled, b.signed.KeyID, kind, record.FormatTime(at))
+	r := &Entry{Hash: sha256.Sum256(b.stored), Time: o.Time, Kind: cut(o.Type), Size: int64(len(b.stored))}
+	if o.Prev != nil {
+		r.prev = *o.Prev
 	}
-	if kind != TypeHeaderDrill {
+	if r.Role = roleOf(s.v, b.signed.KeyID, o.Time, o.Type); r.Role == "" {
+		return nil, fmt.Errorf("%w: key %s, type %.40q, at %s", ErrNotEntitled, b.signed.KeyID, o.Type, record.FormatTime(o.Time))
+	}
+	made := newBody(o.Type)
+	if made == nil {
 		return r, nil
 	}
-	if r.Drill, err = DecodeHeaderDrill(b.signed.JSON); err == nil && r.Drill.Vault.String() != s.v.ID() {
-		err = errors.New("it says that it is about another vault")
+	if err := decodeBody(b.signed.JSON, made); err != nil {
+		return nil, err
 	}
-	return r, err
+	if made.common().vault.String() != s.v.ID() {
+		return nil, errors.New("it says that it is about another vault")
+	}
+	r.set(made)
+	return r, nil
 }
 
 // roleOf returns what entitles a key to a report of the type at that time, "" for nothing.

@@ -269,7 +269,12 @@ func TestOtherVault(t *testing.T) {
 	}
 	foreign := d.drill(1)
 	foreign.Vault = sum("another")
-	if stored, err = Sign(d.open(), foreign, d.owner); err != nil {
+	if _, err := Sign(d.open(), foreign, d.owner); err == nil || !strings.Contains(err.Error(), "another vault") {
+		t.Error(err)
+	}
+	body, err := Encode(foreign)
+	must(t, body, err)
+	if stored, err = sign.Envelope(sign.KindReport, d.id, body, d.owner); err != nil {
 		t.Fatal(err)
 	}
 	if _, _, err := PlaceSigned(t.Context(), d.open(), stored); err == nil || !strings.Contains(err.Error(), "another vault") {
@@ -334,7 +339,7 @@ func TestUnknownType(t *testing.T) {
 	d := newDesk(t)
 	d.now = d.now.Add(time.Hour)
 	put := func(k sign.PrivateKey) {
-		stored, err := sign.Envelope(sign.KindReport, d.id, []byte(`{"type":"audit","time":"`+record.FormatTime(d.now)+`"}`), k)
+		stored, err := sign.Envelope(sign.KindReport, d.id, []byte(`{"type":"later","time":"`+record.FormatTime(d.now)+`"}`), k)
 		must(t, stored, err)
 		body := io.NewSectionReader(bytes.NewReader(stored), 0, int64(len(stored)))
 		_, _, err = d.bucket.Create(t.Context(), Name(k.ID(), 1), body, sha256.Sum256(stored))

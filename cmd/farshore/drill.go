@@ -75,6 +75,9 @@ func runDrillPlace(ctx context.Context, e *env, a *access, stored []byte) (resul
 		if err != nil {
 			return usagef("the file is no report that can be placed in this vault: %w", err).with("it is what `farshore drill header --owner FILE --out FILE` writes; a result without a signature is not placed")
 		}
+		if rep.Drill == nil {
+			return usagef("the file is a report of type %q, not of a header drill", rep.Kind)
+		}
 		name, existed, err := report.PlaceSigned(ctx, v, stored)
 		if errors.Is(err, report.ErrOutdated) {
 			return usagef("not placed: %w", err).with("reports of one key form a chain: drill again, and sign anew")

@@ -139,7 +139,7 @@ func runDrillHeader(ctx context.Context, e *env, o drillOptions) (result, error)
 	err := e.withVault(ctx, o.access, func(v *vault.Vault) error {
 		now := e.now()
 		if !o.owner.IsZero() {
-			if err := report.Entitled(v, o.owner.ID(), now); err != nil {
+			if err := report.Entitled(v, o.owner.ID(), now, report.TypeHeaderDrill); err != nil {
 				return usagef("--owner: %w", err)
 			}
 		}

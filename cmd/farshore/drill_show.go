@@ -45,7 +45,7 @@ func (e *env) reports(ctx context.Context, v *vault.Vault) (reported, []findingR
 	return r, findingsOf(shelf.Findings)
 }
 
-func recordOf(r *report.Report) *drillRecord {
+func recordOf(r *report.Entry) *drillRecord {
 	d := r.Drill
 	return &drillRecord{
 		Report: r.Name, Time: record.FormatTime(d.Time), Signer: r.Signer, Role: r.Role, Population: d.Population, Drawn: d.Drawn,
