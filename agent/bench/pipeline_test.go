@@ -3,13 +3,17 @@ package bench_test
 import (
 	"bytes"
 	"context"
+	"crypto/sha256"
 	"fmt"
 	"runtime"
+	"slices"
+	"strconv"
 	"testing"
 	"time"
 
 	"farshore/agent/record"
 	"farshore/agent/source"
+	"farshore/agent/source/sourcetest"
 	"farshore/providers/mem"
 )
 
@@ -37,8 +41,8 @@ func (m *memSource) List(ctx context.Context, r source.Range, yield func(source.
 func (m *memSource) Unchanged(source.Entry, *record.Record) bool { return true }
 
 func (m *memSource) Capture(ctx context.Context, e source.Entry, _ *record.Record, sink source.Sink) (*record.Record, error) {
-	var i int
-	if _, err := fmt.Sscan(e.Path, &i); err != nil {
+	i, err := strconv.Atoi(e.Path)
+	if err != nil {
 		return nil, err
 	}
 	p, err := sink.Part(ctx, record.Part{Kind: record.PartContent}, e.Size, bytes.NewReader(m.items[i]))
@@ -46,6 +50,22 @@ func (m *memSource) Capture(ctx context.Context, e source.Entry, _ *record.Recor
 		return nil, err
 	}
 	return &record.Record{State: record.Present, Parts: []record.Part{p}}, nil
+}
+
+// TestMemSource holds that each item is read as itself: figures of a source that gives some twice would be those of deduplication.
+func TestMemSource(t *testing.T) {
+	src := new(memSource)
+	for i := range 30 {
+		src.items = append(src.items, noise(uint64(i), 100))
+	}
+	err := src.List(t.Context(), source.Range{}, func(e source.Entry) error {
+		rec, err := src.Capture(t.Context(), e, nil, new(sourcetest.Memory))
+		if err != nil || fmt.Sprintf("%08d", slices.IndexFunc(src.items, func(b []byte) bool { return sha256.Sum256(b) == rec.Parts[0].SHA256 })) != e.Path {
+			t.Errorf("%s: %v", e.Path, err)
+		}
+		return nil
+	})
+	must(t, err)
 }
 
 // BenchmarkPipeline is the agent alone, from memory into memory: both cores are its own, so that its CPU over wall time says whether both are busy.

@@ -26,6 +26,7 @@ type rig struct {
 	metadata     age.Identity
 	recipient    string
 	state        string
+	back         vault.ReadBack
 }
 
 func newRig(tb testing.TB, d providers.Driver) *rig {
@@ -56,7 +57,7 @@ func newRig(tb testing.TB, d providers.Driver) *rig {
 func (r *rig) replicate(src source.Source) *agent.Summary {
 	r.tb.Helper()
 	s, err := agent.Open(context.Background(), r.bucket, agent.SessionOptions{
-		Owner: r.owner.Public(), Recipients: []string{r.recipient}, Identities: []age.Identity{r.metadata}, Key: r.agent, State: r.state,
+		Owner: r.owner.Public(), Recipients: []string{r.recipient}, Identities: []age.Identity{r.metadata}, Key: r.agent, State: r.state, ReadBack: r.back,
 	})
 	must(r.tb, err)
 	sum, err := s.Replicate(context.Background(), src, nil, nil, agent.Options{})

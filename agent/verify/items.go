@@ -32,7 +32,7 @@ func (r *run) items(ctx context.Context) error {
 	if r.res.Locked > 0 && r.res.Records == 0 {
 		return fmt.Errorf("the identity opens no snapshot: %w", vault.ErrLocked)
 	}
-	if r.o.Items && it.locked > 0 && r.o.Progress.Items.Load() == 0 {
+	if r.o.Items && it.res.ItemsLocked > 0 && r.o.Progress.Items.Load() == 0 {
 		return fmt.Errorf("the identity opens no content: %w", vault.ErrLocked)
 	}
 	return nil
@@ -42,7 +42,6 @@ type itemRun struct {
 	*run
 	reader   *vault.Reader
 	seen     map[[16]byte]struct{}
-	locked   int64               // contents that no key opens
 	failed   map[[16]byte]string // parts that can't be restored, and why; guarded by mu
 	segments map[record.Hash]bool
 	lists    map[record.Hash]bool
@@ -76,14 +75,45 @@ func (it *itemRun) commit(ctx context.Context, k *vault.Commit) error {
 	return nil
 }
 
-// lock counts something that no key at hand opens, and names the first few.
+// lock counts something that no key at hand opens, and names the first few. To who holds the key of a recovery recipient that all statements name it is damage: that key opens
+// all that was sealed as it should be.
 func (it *itemRun) lock(what string, err error) {
+	if it.v.OpensAll() {
+		object := it.unsealed(err)
+		it.note(vault.Damage, object, "%s: %s", what, notSealed)
+		return
+	}
 	it.mu.Lock()
 	it.res.Locked++
 	n := it.res.Locked
 	it.mu.Unlock()
 	if n <= 20 {
 		it.note(vault.Notice, what, "not checked: %v", err)
+	}
+}
+
+// notSealed says what is wrong with an object that the recovery key should open.
+const notSealed = "the recovery key does not open it, though every statement names that key"
+
+// unsealed keeps the object that err says no key opens as one that holds nothing of use, and returns its name.
+func (it *itemRun) unsealed(err error) (object string) {
+	var l *vault.LockedError
+	if errors.As(err, &l) {
+		object = l.Object
+		it.useless(object, true)
+	}
+	return object
+}
+
+// useless keeps an object whose content is not what it should be; sealed says that the recovery key does not open it.
+func (it *itemRun) useless(object string, sealed bool) {
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	if it.res.Useless == nil {
+		it.res.Useless = map[string]bool{}
+	}
+	if len(it.res.Useless) < maxUseless {
+		it.res.Useless[object] = it.res.Useless[object] || sealed
 	}
 }
 
@@ -206,6 +236,7 @@ func (it *itemRun) again(path string, key [16]byte) {
 func (it *itemRun) lost(path string, p *record.Part, object, why string) {
 	it.mu.Lock()
 	it.failed[partKey(p)] = why
+	it.res.ItemsLost++
 	it.mu.Unlock()
 	it.note(vault.Damage, object, "item %q can't be restored: %s", path, why)
 }
@@ -237,7 +268,11 @@ func (it *itemRun) part(ctx context.Context, path string, p *record.Part) error 
 		it.o.Progress.ItemBytes.Add(p.Size)
 		return nil
 	case errors.As(err, &damage):
+		it.useless(damage.Object, false)
 		it.lost(path, p, damage.Object, damage.Err.Error())
+		return nil
+	case errors.Is(err, vault.ErrLocked) && it.v.OpensAll():
+		it.lost(path, p, it.unsealed(err), notSealed)
 		return nil
 	case errors.Is(err, vault.ErrContent), providers.KindOf(err) == providers.Corrupt:
 		it.lost(path, p, fmt.Sprintf("item %q", path), err.Error())
@@ -245,7 +280,7 @@ func (it *itemRun) part(ctx context.Context, path string, p *record.Part) error 
 	case errors.Is(err, vault.ErrLocked):
 		it.lock(fmt.Sprintf("item %q", path), err)
 		it.mu.Lock()
-		it.locked++
+		it.res.ItemsLocked++
 		it.mu.Unlock()
 		return nil
 	}

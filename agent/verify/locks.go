@@ -71,32 +71,42 @@ func (r *run) locks(ctx context.Context) error {
 	return g.Wait()
 }
 
-// needed counts the packs that the newest snapshots need, and draws a uniform sample of those. What can't be read of their lists is damage that was found before.
+// needed counts the packs that the newest snapshots need, and the newest good ones, and draws a uniform sample of those. What can't be read of their lists is damage that was found before.
 func (r *run) needed(ctx context.Context, out *Locks) ([]record.Hash, error) {
 	var sample []record.Hash
 	for _, c := range r.chains {
-		newest := c.Newest()
-		if newest == nil || newest.List == nil {
-			continue
+		for _, k := range c.Current() {
+			var err error
+			if sample, err = r.neededBy(ctx, k, sample, out); err != nil {
+				return nil, err
+			}
 		}
-		live, err := r.v.Live(ctx, *newest.List)
+	}
+	return sample, nil
+}
+
+// neededBy goes on with the packs that one snapshot needs.
+func (r *run) neededBy(ctx context.Context, k *vault.Commit, sample []record.Hash, out *Locks) ([]record.Hash, error) {
+	if k.List == nil {
+		return sample, nil
+	}
+	live, err := r.v.Live(ctx, *k.List)
+	if lost(err) {
+		return sample, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	for _, s := range live.Segments {
+		section, err := r.section(ctx, s)
 		if lost(err) {
 			continue
 		}
 		if err != nil {
 			return nil, err
 		}
-		for _, s := range live.Segments {
-			section, err := r.section(ctx, s)
-			if lost(err) {
-				continue
-			}
-			if err != nil {
-				return nil, err
-			}
-			for _, p := range section.Packs {
-				sample = r.draw(sample, p.Name, out)
-			}
+		for _, p := range section.Packs {
+			sample = r.draw(sample, p.Name, out)
 		}
 	}
 	return sample, nil

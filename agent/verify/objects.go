@@ -3,9 +3,6 @@ package verify
 import (
 	"cmp"
 	"context"
-	"crypto/sha256"
-	"fmt"
-	"io"
 
 	"golang.org/x/sync/errgroup"
 
@@ -16,6 +13,11 @@ import (
 
 // hashAll reads every object below packs/ and meta/ and compares it with its name.
 func (r *run) hashAll(ctx context.Context) error {
+	if r.o.Before != nil {
+		if err := r.o.Before(ctx, r.found); err != nil {
+			return err
+		}
+	}
 	for _, room := range []string{"packs/", "meta/"} {
 		if err := r.hashRoom(ctx, room); err != nil {
 			return err
@@ -25,7 +27,7 @@ func (r *run) hashAll(ctx context.Context) error {
 }
 
 func (r *run) hashRoom(ctx context.Context, room string) error {
-	r.kept = withheld{}
+	meta := room == "meta/"
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.o.Workers)
 	for n, err := range r.v.Bucket().Names(gctx, room, "") {
@@ -33,23 +35,32 @@ func (r *run) hashRoom(ctx context.Context, room string) error {
 			return errorOf(g, err)
 		}
 		name, ok := r.parse(room, &n)
-		if !ok {
+		if !ok || r.done(&n, place{name, meta}) {
 			continue
 		}
-		g.Go(func() error {
-			o, err := r.object(gctx, n, name)
-			if err == nil && o != nil {
-				r.mu.Lock()
-				r.stored[place{name, room == "meta/"}] = *o
-				r.mu.Unlock()
-			}
-			return err
-		})
+		g.Go(func() error { return r.object(gctx, n, place{name, meta}) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
 	}
-	return r.noteWithheld()
+	return r.noteWithheld(index(meta))
+}
+
+// found takes what reading an object before came to.
+func (r *run) found(f Found) {
+	r.o.Progress.Bytes.Add(f.Bytes)
+	r.judge(&f.Examined, place{f.Object, f.Meta})
+}
+
+// done reports whether an object was read before, with all that lies under its name.
+func (r *run) done(n *providers.Name, at place) bool {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if _, all := r.told[n.Name]; all {
+		return true
+	}
+	_, read := r.stored[at]
+	return read && n.Plain()
 }
 
 // withheld are the objects of a room that the store lists and does not give.
@@ -60,40 +71,45 @@ type withheld struct {
 	more  int64
 }
 
-// withhold remembers that the store does not give an object, where the failure is of that one alone; otherwise it returns it.
-func (r *run) withhold(ctx context.Context, object string, err error) error {
-	if !r.v.Withheld(ctx, err) {
-		return err
+// index is that of a room in lists of both.
+func index(meta bool) int {
+	if meta {
+		return 1
 	}
+	return 0
+}
+
+// withhold remembers that the store does not give an object, and gives others.
+func (r *run) withhold(room int, object string, e *Examined) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.kept.err = cmp.Or(r.kept.err, err)
-	if len(r.kept.list) == maxFindings {
-		r.kept.more++
-		return nil
+	k := &r.kept[room]
+	k.err = cmp.Or(k.err, e.Err)
+	if len(k.list) == maxFindings {
+		k.more++
+		return
 	}
-	r.kept.list = append(r.kept.list, vault.Finding{Severity: vault.Damage, Object: object, Text: fmt.Sprintf("the store lists it and does not give it: %v", err)})
-	return nil
+	k.list = append(k.list, vault.Finding{Severity: vault.Damage, Object: object, Text: e.Why})
 }
 
 // noteWithheld notes what the store does not give of a room. Where it gave nothing at all, it is the reader who may not read there, and the error says so.
-func (r *run) noteWithheld() error {
-	if r.kept.err != nil && !r.kept.given {
-		return r.kept.err
+func (r *run) noteWithheld(room int) error {
+	k := &r.kept[room]
+	if k.err != nil && !k.given {
+		return k.err
 	}
-	for _, f := range r.kept.list {
+	for _, f := range k.list {
 		r.add(f)
 	}
-	r.res.Damaged += r.kept.more
+	r.res.Damaged += k.more
 	return nil
 }
 
-// gave counts an object that was read whole.
-func (r *run) gave(bytes int64) {
+// gave counts an object that was read.
+func (r *run) gave(room int) {
 	r.o.Progress.Objects.Add(1)
-	r.o.Progress.Bytes.Add(bytes)
 	r.mu.Lock()
-	r.kept.given = true
+	r.kept[room].given = true
 	r.mu.Unlock()
 }
 
@@ -121,65 +137,41 @@ func (r *run) parse(room string, n *providers.Name) (record.Hash, bool) {
 	return name, true
 }
 
-// object checks one object, whichever of its versions is the right one. Nil says that nothing is there.
-func (r *run) object(ctx context.Context, n providers.Name, name record.Hash) (*object, error) {
-	if !n.Plain() {
-		return r.beneath(ctx, &n, name)
+// object checks one object, whichever of its versions is the right one.
+func (r *run) object(ctx context.Context, n providers.Name, at place) error {
+	e, err := Examine(ctx, r.v, n, at.name)
+	r.o.Progress.Bytes.Add(e.Bytes)
+	if err == nil {
+		r.judge(&e, at)
 	}
-	if n.Size > providers.MaxObject {
-		r.note(vault.Damage, n.Name, "it has %d bytes, and an object of a vault at most %d: it was not read", n.Size, providers.MaxObject)
-		return &object{size: n.Size}, nil
-	}
-	wrong, err := r.hash(ctx, n.Info, name)
-	if (wrong != "" || err != nil && ctx.Err() == nil) && r.res.Versions == providers.SightSeen {
-		// It may have been overwritten or hidden since it was listed.
-		now, herr := r.v.Bucket().History(ctx, n.Name)
-		if herr != nil && providers.KindOf(herr) != providers.NotFound {
-			return nil, herr
-		}
-		if herr == nil && !now.Plain() {
-			return r.beneath(ctx, &now, name)
-		}
-	}
-	if err != nil {
-		return &object{size: n.Size}, r.withhold(ctx, n.Name, err)
-	}
-	if wrong != "" {
-		r.note(vault.Damage, n.Name, "%s", wrong)
-	}
-	return &object{size: n.Size, intact: wrong == ""}, nil
+	return err
 }
 
-// hash reads one object whole and says what is wrong with it, nothing where it is intact.
-func (r *run) hash(ctx context.Context, info providers.Info, name record.Hash) (wrong string, err error) {
-	body, err := r.v.Bucket().OpenStream(ctx, info.Name)
-	if err != nil {
-		return unreadable(err)
+// judge keeps what examining an object came to, unless nothing is there.
+func (r *run) judge(e *Examined, at place) {
+	path, room := record.PackName(at.name), index(at.meta)
+	if at.meta {
+		path = record.MetaName(at.name)
 	}
-	h := sha256.New()
-	n, err := io.Copy(h, body)
-	if cerr := body.Close(); err == nil {
-		err = cerr
+	if !e.Plain {
+		r.extra(&e.Name, e.Findings)
 	}
-	if err != nil {
-		return unreadable(err)
+	switch {
+	case e.State == Withheld:
+		r.withhold(room, path, e)
+	case e.State == Unread:
+		r.note(vault.Notice, path, "%s", e.Why)
+	case e.State == Absent && !e.Plain:
+		return
+	case e.State != Intact:
+		r.note(vault.Damage, path, "%s", e.Why)
 	}
-	r.gave(n)
-	if record.Hash(h.Sum(nil)) != name {
-		return fmt.Sprintf("its %d bytes do not have the hash in its name", n), nil
+	if e.State == Intact || e.State == Wrong && e.Bytes > 0 {
+		r.gave(room)
 	}
-	return "", nil
-}
-
-// unreadable says what is wrong with an object that the store lists and does not give; other failures end the verification.
-func unreadable(err error) (wrong string, _ error) {
-	switch providers.KindOf(err) {
-	case providers.NotFound:
-		return "the store lists it and does not have it", nil
-	case providers.Corrupt:
-		return fmt.Sprintf("it can't be read whole: %v", err), nil
-	}
-	return "", err
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.stored[at] = object{size: e.Size, intact: e.State == Intact, state: e.State, version: e.Version}
 }
 
 // need checks that an object that something names is there with its size and intact, and reports once where it is not.
@@ -193,7 +185,7 @@ func (r *run) need(ref record.Ref, meta bool, by string) bool {
 	switch {
 	case !ok:
 		r.note(vault.Damage, object, "it is missing; %s needs it", by)
-		o.size = ref.Size
+		o.size, o.absent = ref.Size, true
 	case o.intact && o.size != ref.Size:
 		r.note(vault.Damage, object, "it has %d bytes, %s says %d", o.size, by, ref.Size)
 		o.intact = false

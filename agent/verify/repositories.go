@@ -1,25 +1,20 @@
 package verify
 
 import (
-	"cmp"
 	"context"
 	"crypto/sha256"
 	"errors"
 	"fmt"
-	"iter"
 	"math/rand/v2"
-	"os"
 	"path/filepath"
-	"slices"
 	"sync"
 
 	"golang.org/x/sync/errgroup"
 
 	"farshore/agent/record"
 	"farshore/agent/repo/tempdir"
-	"farshore/agent/restore/gitrepo"
-	"farshore/agent/restore/svnrepo"
 	"farshore/agent/vault"
+	"farshore/agent/verify/repos"
 )
 
 // Looker is asked what a repository is now at its source: the attributes that a listing gives.
@@ -60,13 +55,6 @@ type scratch struct {
 	n      int  // directories so far, the lister's own
 }
 
-// set is a repository's records in one snapshot: those of the kinds git or svn, lfs and sidecar.
-type set struct {
-	path string
-	kind string
-	recs map[string]*record.Record
-}
-
 // repositories checks the repositories of all chains.
 func (r *run) repositories(ctx context.Context) error {
 	s := &scratch{run: r, reader: r.v.NewReader(), seen: map[[sha256.Size]byte]bool{}, res: &r.res.Repositories}
@@ -95,7 +83,9 @@ func (s *scratch) chain(ctx context.Context, c *vault.Chain) error {
 		return fmt.Errorf("a scratch directory: %w", err)
 	}
 	s.dir = dir.Path
+	known := s.res.Current + s.res.Moved
 	err = s.snapshot(ctx, newest, false, s.o.Live[c.Source.Name])
+	s.run.res.Answered[c.Source.Name] = s.res.Current+s.res.Moved > known
 	if err == nil && older != nil {
 		err = s.snapshot(ctx, older, true, nil)
 	}
@@ -127,7 +117,7 @@ func (s *scratch) snapshot(ctx context.Context, k *vault.Commit, older bool, liv
 	}
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(repositoryWorkers)
-	for set, err := range sets(snap.Records(gctx, "", "")) {
+	for set, err := range repos.Sets(snap.Records(gctx, "", "")) {
 		if err != nil {
 			return errorOf(g, s.damage(err))
 		}
@@ -144,44 +134,12 @@ func (s *scratch) snapshot(ctx context.Context, k *vault.Commit, older bool, liv
 	return g.Wait()
 }
 
-// sets groups records by their path, and leaves out what was never captured.
-func sets(records iter.Seq2[*record.Record, error]) iter.Seq2[*set, error] {
-	return func(yield func(*set, error) bool) {
-		var cur *set
-		flush := func() bool { return cur == nil || cur.kind == "" || yield(cur, nil) }
-		for rec, err := range records {
-			if err != nil {
-				yield(nil, err)
-				return
-			}
-			if cur == nil || cur.path != rec.Path {
-				if !flush() {
-					return
-				}
-				cur = &set{path: rec.Path, recs: map[string]*record.Record{}}
-			}
-			good := rec
-			if rec.State == record.Unreadable {
-				good = rec.Last
-			}
-			if good == nil || good.State != record.Present {
-				continue
-			}
-			cur.recs[rec.Kind] = good
-			if rec.Kind == record.KindGit || rec.Kind == record.KindSVN {
-				cur.kind = rec.Kind
-			}
-		}
-		flush()
-	}
-}
-
 // known reports whether the same history and large files of the repository were checked before, and remembers them.
-func (s *scratch) known(set *set) bool {
+func (s *scratch) known(set *repos.Set) bool {
 	h := sha256.New()
-	fmt.Fprintf(h, "%q\n", set.path)
-	for _, kind := range []string{set.kind, record.KindLFS} {
-		rec := set.recs[kind]
+	fmt.Fprintf(h, "%q\n", set.Path)
+	for _, kind := range []string{set.Kind, record.KindLFS} {
+		rec := set.Recs[kind]
 		if rec == nil {
 			continue
 		}
@@ -197,16 +155,15 @@ func (s *scratch) known(set *set) bool {
 }
 
 // look compares the newest record with the live repository.
-func (s *scratch) look(ctx context.Context, live Looker, set *set) {
-	now, err := live.Look(ctx, set.path, set.kind)
+func (s *scratch) look(ctx context.Context, live Looker, set *repos.Set) {
+	now, err := live.Look(ctx, set.Path, set.Kind)
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	rec := set.recs[set.kind]
 	switch {
 	case err != nil:
 		s.res.Unseen++
-		s.note(vault.Notice, fmt.Sprintf("repository %q", set.path), "could not be compared with its source: %v", err)
-	case now["refs"] == rec.Attrs["refs"] && now["youngest"] == rec.Attrs["youngest"] && now["uuid"] == rec.Attrs["uuid"]:
+		s.note(vault.Notice, fmt.Sprintf("repository %q", set.Path), "could not be compared with its source: %v", err)
+	case set.Current(now):
 		s.res.Current++
 	default:
 		s.res.Moved++
@@ -214,63 +171,31 @@ func (s *scratch) look(ctx context.Context, live Looker, set *set) {
 }
 
 // check restores one repository and has it checked by its own program. An error ends the verification: it can't go on, or what was restored would fill the disk.
-func (s *scratch) check(ctx context.Context, k *vault.Commit, set *set, dir string, older bool) error {
-	w := vault.NewWatch(s.reader)
-	what := fmt.Sprintf("repository %q as of commit %d", set.path, k.Seq)
-	problems, err := s.problems(ctx, w, set, dir)
-	left := os.RemoveAll(dir)
-	if left != nil {
-		left = fmt.Errorf("%s: what was restored to check it can't be removed; remove %s and verify again: %w", what, dir, left)
+func (s *scratch) check(ctx context.Context, k *vault.Commit, set *repos.Set, dir string, older bool) error {
+	what := fmt.Sprintf("repository %q as of commit %d", set.Path, k.Seq)
+	out, err := repos.Check(ctx, s.reader, set, dir)
+	if ctx.Err() == nil && err != nil {
+		err = fmt.Errorf("%s: %w", what, err)
 	}
-	return errors.Join(s.conclude(ctx, what, problems, err, w.Failure(), older), left)
-}
-
-// conclude notes and counts what came of one repository: problems, what restoring or checking it failed with, and what the vault failed with.
-func (s *scratch) conclude(ctx context.Context, what string, problems []string, err, failure error, older bool) error {
-	verdict := judge(ctx, err, failure)
-	cause := cmp.Or(err, failure)
-	switch {
-	case verdict == failed:
-		return cmp.Or(ctx.Err(), fmt.Errorf("%s: %w", what, failure))
-	case verdict == unchecked, verdict == locked:
-		s.note(vault.Notice, what, "not checked: %v", cause)
-	case verdict == wrong && (err != nil || len(problems) == 0):
-		problems = append(problems, cause.Error())
+	if out.Unchecked != nil {
+		s.note(vault.Notice, what, "not checked: %v", out.Unchecked)
 	}
-	for _, p := range problems {
+	for _, p := range out.Problems {
 		s.note(vault.Damage, what, "%s", p)
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	switch {
-	case len(problems) > 0:
+	case len(out.Problems) > 0:
 		s.res.Problems++
-	case verdict != fine:
+	case out.Unchecked != nil:
 		s.res.Unchecked++
-		s.locked = s.locked || verdict == locked
-	default:
+		s.locked = s.locked || out.Locked
+	case out.Done:
 		s.res.Checked++
 		if older {
 			s.res.Older++
 		}
 	}
-	return nil
-}
-
-// problems restores the repository into dir and returns what that and its check say is not as it was captured.
-func (s *scratch) problems(ctx context.Context, parts gitrepo.Parts, set *set, dir string) ([]string, error) {
-	if set.kind == record.KindSVN {
-		of := svnrepo.Set{SVN: set.recs[record.KindSVN], Sidecar: set.recs[record.KindSidecar]}
-		if _, err := svnrepo.Build(ctx, parts, of, dir, svnrepo.Options{}); err != nil { // its notes are no problems
-			return nil, err
-		}
-		return svnrepo.Check(ctx, parts, of, dir)
-	}
-	of := gitrepo.Set{Git: set.recs[record.KindGit], LFS: set.recs[record.KindLFS], Sidecar: set.recs[record.KindSidecar]}
-	built, err := gitrepo.Build(ctx, parts, of, dir, gitrepo.Options{AsStored: true})
-	if err != nil {
-		return nil, err
-	}
-	found, err := gitrepo.Check(ctx, parts, of, dir)
-	return slices.Concat(built.Problems, found), err
+	return err
 }

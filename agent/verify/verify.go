@@ -30,6 +30,16 @@ type Options struct {
 	Scratch string
 	// Live are sources to compare the newest snapshots of repositories with, by name.
 	Live map[string]Looker
+	// Before, unless it is nil, reads objects in an order of its own before any other is read, and tells found what came of each, once. Those are not read again, but for one
+	// under whose name the listing shows more than was told. found may not be called concurrently, nor after Before. Its error ends the verification.
+	Before func(ctx context.Context, found func(Found)) error
+}
+
+// Found is what came of reading an object before.
+type Found struct {
+	Object record.Hash
+	Meta   bool // it lies below meta/, and else below packs/
+	Examined
 }
 
 // Progress counts what was checked, while it runs.
@@ -39,6 +49,9 @@ type Progress struct {
 	PlannedBytes           atomic.Int64 // stored bytes that the commits name
 	Chains, Commits, Lists atomic.Int64
 }
+
+// maxUseless bounds Result.Useless.
+const maxUseless = 1 << 14
 
 // maxFindings bounds how many findings a result lists; all are counted.
 const maxFindings = 1000
@@ -74,6 +87,9 @@ type Result struct {
 	// Locked are snapshots and contents that no key at hand opens: they were not checked beyond their hashes.
 	Locked    int64 `json:"locked"`
 	ItemBytes int64 `json:"item_bytes"`
+	// ItemsLost contents could not be put together, and ItemsLocked are those of Locked that are contents.
+	ItemsLost   int64 `json:"items_lost"`
+	ItemsLocked int64 `json:"items_locked"`
 	// Repositories were restored and checked by git and Subversion, where items were put together at all.
 	Repositories Repositories `json:"repositories"`
 	// Damaged and Tampered count findings of those severities.
@@ -82,6 +98,20 @@ type Result struct {
 	Findings []vault.Finding `json:"findings"`
 	Started  time.Time       `json:"started"`
 	Seconds  float64         `json:"seconds"`
+
+	// Useless are stored objects that items could not be put together from, whatever their bytes, by name: true where the recovery key does not open one though it should. At
+	// most maxUseless.
+	Useless map[string]bool `json:"-"`
+	// Answered are the sources, by name, that said of one repository at least what it is now.
+	Answered map[string]bool `json:"-"`
+
+	stored map[place]object
+}
+
+// Object returns what was found of a stored object, and the size of what was read; false where the listing did not show it. Its answer holds where Full came to its end.
+func (r *Result) Object(name record.Hash, meta bool) (state State, size int64, found bool) {
+	o, found := r.stored[place{name, meta}]
+	return o.state, o.size, found && !o.absent
 }
 
 // ChainResult is what a verification says of one chain.
@@ -107,7 +137,7 @@ func Full(ctx context.Context, v *vault.Vault, o Options) (*Result, error) {
 		o.Progress = new(Progress)
 	}
 	r := &run{v: v, o: o, stored: map[place]object{}, commits: map[string]record.Hash{}, told: map[string]struct{}{}, res: &Result{
-		VaultID: v.ID(), Owner: v.Owner().String(), Pinned: v.Pinned(), Statements: int(v.Statement().N), ItemsChecked: o.Items, Started: time.Now(),
+		VaultID: v.ID(), Owner: v.Owner().String(), Pinned: v.Pinned(), Statements: int(v.Statement().N), ItemsChecked: o.Items, Started: time.Now(), Answered: map[string]bool{},
 	}}
 	for _, f := range v.Findings() {
 		r.add(f)
@@ -117,6 +147,7 @@ func Full(ctx context.Context, v *vault.Vault, o Options) (*Result, error) {
 	r.res.Objects, r.res.ObjectBytes = o.Progress.Objects.Load(), o.Progress.Bytes.Load()
 	r.res.Items, r.res.ItemBytes = o.Progress.Items.Load(), o.Progress.ItemBytes.Load()
 	r.res.Seconds = time.Since(r.res.Started).Seconds()
+	r.res.stored = r.stored
 	return r.res, err
 }
 
@@ -132,7 +163,7 @@ type run struct {
 	commits  map[string]record.Hash // of commits that count, by name, where the name has several versions or is hidden
 
 	mu   sync.Mutex
-	kept withheld // of the room that is being read
+	kept [2]withheld // of packs/ and meta/
 	res  *Result
 	told map[string]struct{} // names whose versions and markers are findings already
 }
@@ -147,6 +178,8 @@ type place struct {
 type object struct {
 	size    int64
 	intact  bool
+	state   State // of what was read
+	absent  bool  // nothing was read: something names it, and it is not there
 	named   bool
 	live    bool   // a newest snapshot needs it
 	version string // the store's id of the right version, where the name has others or is hidden

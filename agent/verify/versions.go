@@ -10,32 +10,6 @@ import (
 	"farshore/providers"
 )
 
-// beneath checks an object whose name has several versions or is hidden: it is intact where one of them has the hash in the name, and what else is there is told.
-func (r *run) beneath(ctx context.Context, n *providers.Name, name record.Hash) (*object, error) {
-	s, err := r.v.Search(ctx, n, name)
-	r.o.Progress.Bytes.Add(s.Bytes)
-	if err != nil && ctx.Err() != nil {
-		return nil, err
-	}
-	if s.Right == nil && err != nil {
-		if err := r.withhold(ctx, n.Name, err); err != nil {
-			return nil, err
-		}
-		r.extra(n, s.Findings)
-		return &object{size: n.Size}, nil
-	}
-	r.extra(n, s.Findings)
-	if n.Versions == 0 {
-		return nil, nil
-	}
-	r.gave(0) // the bytes are counted above
-	if s.Right == nil {
-		r.note(vault.Damage, n.Name, "none of its versions that were looked at has the hash in its name")
-		return &object{size: n.Size}, nil
-	}
-	return &object{size: s.Right.Size, intact: true, version: s.Right.ID}, nil
-}
-
 // extra counts the versions beside the right one and the markers of a name, and adds what is said of them.
 func (r *run) extra(n *providers.Name, findings []vault.Finding) {
 	for _, f := range findings {

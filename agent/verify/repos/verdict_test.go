@@ -1,4 +1,4 @@
-package verify
+package repos
 
 import (
 	"context"

@@ -1,0 +1,384 @@
+package items
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/binary"
+	"slices"
+	"sync"
+
+	"golang.org/x/sync/errgroup"
+
+	"farshore/agent/record"
+	"farshore/agent/report"
+	"farshore/agent/vault"
+	"farshore/agent/verify/live"
+)
+
+// run is one sample under way.
+type run struct {
+	v      *vault.Vault
+	o      Options
+	reader *vault.Reader
+	// expected is how many items the commits state, and uncounted how many records there are beyond what the roots state.
+	expected, uncounted int64
+
+	mu      sync.Mutex // guards what follows, and calls of Name and Note
+	res     *Result
+	short   bool // something was cut
+	sources map[string]*asked
+	judged  map[string]string // what diagnose said of stored objects
+}
+
+// asked is how a source answers.
+type asked struct {
+	row     int   // failures in a row
+	skipped int64 // items that it was not asked for any more
+	looked  int64 // repositories of which it said that they are as they were
+	beside  int64 // records of what lies beside repositories
+
+	answered bool // once at least
+}
+
+// outcome is what came of one item.
+type outcome struct {
+	done     bool
+	restored bool
+	locked   bool
+	bytes    int64
+	lost     *Lost
+	live     live.State
+	asked    bool // live says something
+	told     bool
+}
+
+func newRun(v *vault.Vault, o Options) *run {
+	if o.Most <= 0 {
+		o.Most = DefaultMost
+	}
+	if o.Workers <= 0 {
+		o.Workers = 6
+	}
+	if o.Repositories == 0 {
+		o.Repositories = DefaultRepositories
+	}
+	if o.Progress == nil {
+		o.Progress = new(Progress)
+	}
+	if o.Name == nil {
+		o.Name = func(string, string) int64 { return 0 }
+	}
+	if o.Note == nil {
+		o.Note = func(report.AuditFinding) {}
+	}
+	return &run{v: v, o: o, reader: v.NewReader(), res: new(Result), sources: map[string]*asked{}, judged: map[string]string{}}
+}
+
+// unchecked says that something was not checked.
+func (r *run) unchecked(what string, count int64, why string) {
+	r.res.NotChecked = append(r.res.NotChecked, report.NotChecked{What: what, Count: count, Why: why})
+}
+
+// cut says that a bound ended something before its end.
+func (r *run) cut(what, why string) {
+	r.short = true
+	r.unchecked(what, -1, why)
+}
+
+// isLoss reports whether err says that the vault does not have something as it was stored, or that the store lists it and does not give it.
+func (r *run) isLoss(ctx context.Context, err error) bool {
+	return damaged(err) || r.v.Withheld(ctx, err)
+}
+
+// all draws, deals with the items, and has repositories checked.
+func (r *run) all(ctx context.Context) error {
+	if !r.v.CanOpen() || !r.o.Restore && len(r.o.Live) == 0 {
+		r.unchecked("items put together", -1, "no key that opens contents is at hand")
+		return nil
+	}
+	r.res.Counts.Tried = r.o.Restore
+	inTime, cancel := r.within(ctx)
+	defer cancel()
+	err := r.sample(inTime)
+	if err == nil {
+		err = r.repositories(inTime)
+	}
+	if err != nil && ctx.Err() == nil && inTime.Err() != nil {
+		r.cut("items and repositories that were not reached", "the time for them was over")
+		return nil
+	}
+	return err
+}
+
+func (r *run) within(ctx context.Context) (context.Context, context.CancelFunc) {
+	if r.o.Deadline.IsZero() {
+		return context.WithCancel(ctx)
+	}
+	return context.WithDeadline(ctx, r.o.Deadline)
+}
+
+// sample draws items and deals with them.
+func (r *run) sample(ctx context.Context) error {
+	places, err := r.places(ctx)
+	if err != nil {
+		return err
+	}
+	picks, all, err := r.draw(ctx, places)
+	if err != nil {
+		return err
+	}
+	if r.uncounted > 0 {
+		r.unchecked("items that could not be drawn", r.uncounted, "the roots of their snapshots state fewer records than there are")
+	}
+	if all {
+		r.res.Population = int64(len(picks))
+	}
+	err = r.deal(ctx, picks)
+	r.count(picks)
+	return err
+}
+
+// firstWindow is how many items are dealt with first. Within a window items are dealt with in the order in which they lie, so that neighbours are read together. Windows follow
+// the order of the draw, and each is as large as those before it together: whoever stops it loses no more than about half of what was done.
+const firstWindow = 256
+
+// deal restores and compares the items in the order of the draw, as far as the budget goes.
+func (r *run) deal(ctx context.Context, picks []pick) error {
+	todo := r.affordable(picks)
+	g, gctx := errgroup.WithContext(ctx)
+	g.SetLimit(r.o.Workers)
+	for begin, end := 0, firstWindow; begin < len(todo); begin, end = end, 2*end {
+		some := todo[begin:min(end, len(todo))]
+		slices.SortStableFunc(some, func(a, b *item) int { return bytes.Compare(a.lies(), b.lies()) })
+		for _, it := range some {
+			if gctx.Err() == nil {
+				g.Go(func() error { return r.one(gctx, it) })
+			}
+		}
+	}
+	return cmp.Or(g.Wait(), ctx.Err())
+}
+
+// affordable returns the items that were drawn, each once, as far as the budget goes: at least one. What is found of them has no part in it.
+func (r *run) affordable(picks []pick) (todo []*item) {
+	known := map[*item]bool{}
+	var spent int64
+	for _, p := range picks {
+		if known[p.item] {
+			continue
+		}
+		if spent += p.item.cost(); r.o.Bytes > 0 && spent > r.o.Bytes && len(todo) > 0 {
+			r.cut("items that were drawn and not dealt with", "the next would have taken more bytes than the budget has")
+			break
+		}
+		known[p.item] = true
+		todo = append(todo, p.item)
+	}
+	return todo
+}
+
+// lies says where the item's first bytes lie.
+func (it *item) lies() []byte {
+	if it.rec == nil {
+		return nil
+	}
+	for i := range it.rec.Parts {
+		for _, e := range it.rec.Parts[i].Extents {
+			return binary.BigEndian.AppendUint64(bytes.Clone(e.Pack.Name[:]), uint64(e.Offset))
+		}
+	}
+	return nil
+}
+
+// readUnit is what is read of a pack at the least.
+const readUnit = 1 << 20
+
+// cost is about what restoring the item reads.
+func (it *item) cost() (n int64) {
+	if it.rec == nil {
+		return 0
+	}
+	for i := range it.rec.Parts {
+		p := &it.rec.Parts[i]
+		for _, e := range p.Extents {
+			n += max(e.Length, readUnit)
+		}
+		if len(p.Extents) == 0 {
+			n += p.Size
+		}
+	}
+	return n
+}
+
+// one deals with one item.
+func (r *run) one(ctx context.Context, it *item) error {
+	if it.err != nil {
+		it.once.lost, it.once.locked = r.lostRecord(ctx, it)
+		it.once.done = ctx.Err() == nil
+		return ctx.Err()
+	}
+	if r.o.Restore {
+		if err := r.restore(ctx, it); err != nil {
+			return err
+		}
+	}
+	if err := r.compare(ctx, it); err != nil {
+		return err
+	}
+	it.once.done = true
+	return nil
+}
+
+// count adds up the longest run of picks from the beginning that were dealt with. Items that were drawn again count again; what is told of them is told once.
+func (r *run) count(picks []pick) {
+	c := &r.res.Counts
+	for _, p := range picks {
+		once := &p.item.once
+		if !once.done {
+			break
+		}
+		r.tell(p.item)
+		if r.o.Restore {
+			c.Drawn++
+			switch {
+			case once.lost != nil:
+				c.Failed++
+			case once.locked:
+				c.Locked++
+			default:
+				c.Restored++
+			}
+		}
+		r.countLive(once)
+		once.told = true
+	}
+	if c.Restored+c.Failed > 0 {
+		r.res.Sampled, r.res.Failed = c.Drawn, c.Failed+c.Locked
+	}
+	if c.Locked > 0 {
+		r.unchecked("items drawn that no key at hand opens", c.Locked, "they are sealed to another key; for the bound they count as not restorable")
+	}
+}
+
+func (r *run) countLive(once *outcome) {
+	c := &r.res.Counts
+	if once.told {
+		return
+	}
+	c.Bytes += once.bytes
+	if !once.asked {
+		return
+	}
+	switch once.live {
+	case live.Same:
+		c.Same++
+		c.Compared++
+	case live.Differ:
+		c.Differ++
+		c.Compared++
+	case live.Changed:
+		c.Changed++
+	case live.Unseen:
+		c.Unseen++
+	}
+}
+
+// tell lists what is wrong with an item, once.
+func (r *run) tell(it *item) {
+	if it.once.told {
+		return
+	}
+	source := it.place.source
+	if l := it.once.lost; l != nil {
+		r.lose(*l, textOf(l.Kind))
+	}
+	if it.once.asked && it.once.live == live.Differ {
+		r.o.Note(report.AuditFinding{
+			Severity: string(vault.Damage), Item: r.o.Name(source, it.rec.Path),
+			Text: "the source has other bytes of this item than were captured, though it says that the item is unchanged",
+		})
+	}
+}
+
+// lose lists something that is lost, with a finding whose text has no name.
+func (r *run) lose(l Lost, text string) {
+	if len(r.res.Lost) < MaxLost {
+		r.res.Lost = append(r.res.Lost, l)
+	}
+	f := report.AuditFinding{Severity: string(vault.Damage), Object: l.Object, Text: text}
+	if l.Path != "" {
+		f.Item = r.o.Name(l.Source, l.Path)
+	}
+	r.o.Note(f)
+}
+
+// finish says what the sources were not asked for, and whether all was done.
+func (r *run) finish() *Result {
+	var skipped, looked, beside int64
+	r.res.Answered = map[string]bool{}
+	for name, s := range r.sources {
+		skipped, looked, beside = skipped+s.skipped, looked+s.looked, beside+s.beside
+		r.res.Answered[name] = s.answered
+	}
+	if skipped > 0 {
+		r.unchecked("items that were drawn and not compared with their source", skipped, "the source did not answer several times in a row")
+	}
+	if looked > 0 {
+		r.unchecked("contents of repositories at their source", looked, "their refs, or their newest revision, are as captured; the contents there were not read")
+	}
+	if beside > 0 {
+		r.unchecked("what lies beside repositories, at its source", beside, "it is not compared")
+	}
+	r.res.Complete = !r.short
+	return r.res
+}
+
+// kinds of records that lie beside a repository.
+var besides = []string{record.KindLFS, record.KindSidecar}
+
+// maxRow is how often in a row a source may fail before it is asked no more.
+const maxRow = 5
+
+// compare asks the item's source, where it is at hand.
+func (r *run) compare(ctx context.Context, it *item) error {
+	src := r.o.Live[it.place.source]
+	if src == nil {
+		return nil
+	}
+	r.mu.Lock()
+	a := r.sources[it.place.source]
+	if a == nil {
+		a = new(asked)
+		r.sources[it.place.source] = a
+	}
+	skip := a.row >= maxRow || slices.Contains(besides, it.rec.Kind)
+	switch {
+	case slices.Contains(besides, it.rec.Kind):
+		a.beside++
+	case skip:
+		a.skipped++
+	}
+	r.mu.Unlock()
+	if skip {
+		return nil
+	}
+	state, err := live.Compare(ctx, src, it.rec, 2*it.rec.Size()+readUnit)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if failedToAnswer(err) {
+		a.row++
+	} else {
+		a.row = 0
+	}
+	a.answered = a.answered || state != live.Unseen
+	if state == live.Unchanged { // a repository, of which no more is asked
+		a.looked++
+		return nil
+	}
+	it.once.live, it.once.asked = state, true
+	return nil
+}
