@@ -46,6 +46,8 @@ type Codec struct {
 	dec *zstd.Decoder
 	// streams holds idle *zstd.Decoder of one goroutine for NewStream.
 	streams sync.Pool
+	// bufs holds idle *[]byte for compressed and raw frames of Readers.
+	bufs sync.Pool
 }
 
 // DefaultLevel is the zstd level that NewCodec uses when none is given: the fastest that still finds most of what repeats.
@@ -91,8 +93,14 @@ func NewCodec(level ...int) (*Codec, error) {
 // MaxFrame bytes.
 func (c *Codec) Compress(dst, raw []byte) []byte { return c.enc.EncodeAll(raw, dst) }
 
+// Room is the capacity that a slice needs for Decompress to put raw bytes into it and be quick about each of them.
+func Room(raw int) int { return raw + slack }
+
+// slack is how much room behind a frame lets the decoder copy in runs of 16 bytes up to its end: otherwise its last block takes longer.
+const slack = 16
+
 // Decompress appends the raw bytes of a data frame, which must be exactly raw many, to dst and returns it. It grows dst by no more than raw bytes,
-// whatever the frame says. Errors are ErrFormat, and then dst is returned as it was.
+// whatever the frame says; of dst's room behind them, where it has any, it may use 16 bytes in passing. Errors are ErrFormat, and then dst is returned as it was.
 func (c *Codec) Decompress(dst, frame []byte, raw int) ([]byte, error) {
 	if err := checkFrame(frame, raw); err != nil {
 		return dst, err
@@ -102,7 +110,7 @@ func (c *Codec) Decompress(dst, frame []byte, raw int) ([]byte, error) {
 		out = make([]byte, n, n+raw)
 		copy(out, dst)
 	}
-	out, err := c.dec.DecodeAll(frame, out[:n:n+raw])
+	out, err := c.dec.DecodeAll(frame, out[:n:min(cap(out), n+Room(raw))])
 	if err != nil {
 		return dst, fmt.Errorf("%w: data frame: %w", ErrFormat, err)
 	}
@@ -110,6 +118,17 @@ func (c *Codec) Decompress(dst, frame []byte, raw int) ([]byte, error) {
 		return dst, fmt.Errorf("%w: data frame holds %d raw bytes, not %d", ErrFormat, len(out)-n, raw)
 	}
 	return out, nil
+}
+
+// buffer returns an idle or new buffer of n bytes.
+func (c *Codec) buffer(n int64) *[]byte {
+	b, _ := c.bufs.Get().(*[]byte)
+	if b == nil || int64(cap(*b)) < n {
+		b = new([]byte)
+		*b = make([]byte, n)
+	}
+	*b = (*b)[:n]
+	return b
 }
 
 // checkFrame accepts a zstd frame with checksum and a content size of raw, which is what Compress writes.

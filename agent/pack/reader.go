@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"io"
 	"sort"
-	"sync"
 )
 
 // tailSize is how much of the end NewReader fetches at once: the seek table of a full pack and the last run of 64 KiB of its age file.
@@ -18,8 +17,6 @@ type Reader struct {
 	codec *Codec
 	// ends[i] is where data frame i ends; it begins where its predecessor ends.
 	ends []position
-	// bufs holds idle *[]byte for compressed and raw frames.
-	bufs sync.Pool
 }
 
 // position is a place in the plaintext and the same in the raw bytes.
@@ -200,8 +197,8 @@ func (p *Reader) ReadFrame(i int, dst []byte) ([]byte, error) {
 		return dst, fmt.Errorf("reading frame %d of %d: there is none", i, len(p.ends))
 	}
 	off, length, _, rawLen := p.FrameRange(i)
-	buf := p.buffer(length)
-	defer p.bufs.Put(buf)
+	buf := p.codec.buffer(length)
+	defer p.codec.bufs.Put(buf)
 	if err := readAt(p.r, *buf, off); err != nil {
 		return dst, fmt.Errorf("reading frame %d of %d: %w", i, len(p.ends), err)
 	}
@@ -212,25 +209,14 @@ func (p *Reader) ReadFrame(i int, dst []byte) ([]byte, error) {
 	return out, nil
 }
 
-// buffer returns an idle or new buffer of n bytes.
-func (p *Reader) buffer(n int64) *[]byte {
-	b, _ := p.bufs.Get().(*[]byte)
-	if b == nil || int64(cap(*b)) < n {
-		b = new([]byte)
-		*b = make([]byte, n)
-	}
-	*b = (*b)[:n]
-	return b
-}
-
 // ReadAt reads raw bytes as io.ReaderAt says. It keeps no frame: each call reads and decompresses every frame that it touches, so that whoever
 // reads many small ranges should read frames and keep them.
 func (p *Reader) ReadAt(b []byte, off int64) (int, error) {
 	if off < 0 {
 		return 0, errors.New("reading at a negative offset")
 	}
-	buf := p.buffer(0)
-	defer p.bufs.Put(buf)
+	buf := p.codec.buffer(0)
+	defer p.codec.bufs.Put(buf)
 	n := 0
 	for n < len(b) {
 		i := p.FrameAt(off + int64(n))

@@ -30,6 +30,8 @@ type Commit struct {
 	Complete bool
 	// Suspicious says why the change looked like an attack.
 	Suspicious []string
+	// Accepted says for which reasons an earlier snapshot was suspicious that a person looked at and accepted: this one is measured against that.
+	Accepted []string
 	// Root is nil only when Retired and never replicated; then List may be nil too.
 	Root *Ref
 	// List is the public list.
@@ -39,6 +41,14 @@ type Commit struct {
 	// Adopted are those of Packs that were stored before the agent restarted and found again.
 	Adopted []Hash
 	Counts  Counts
+	// ReadBack says how much of what this commit adds was restored from the vault and compared with the source's hash before it; nil: nothing is said.
+	ReadBack *ReadBack
+}
+
+// ReadBack are numbers of items, and of bytes of their contents: of the OfItems that rest on packs which were stored for them, and of what these packs have of them, so many
+// were restored. An item counts when all that is new of it was.
+type ReadBack struct {
+	Items, Bytes, OfItems, OfBytes int64
 }
 
 // Continues names a commit of another chain.
@@ -49,9 +59,12 @@ type Continues struct {
 }
 
 // Counts are numbers of items, and bytes: Items, Bytes and Unreadable of the snapshot, New, Changed and Deleted of the pass so far.
+//
+// Raw and Stored are of Packs, of this commit alone: bytes of content before compression, and stored bytes. Both are 0 where nobody counted.
 type Counts struct {
 	Items, Bytes, Unreadable int64
 	New, Changed, Deleted    int64
+	Raw, Stored              int64
 }
 
 // EncodeCommit writes the commit as one line of JSON without a line feed, or says why no reader would take it.
@@ -73,14 +86,19 @@ func EncodeCommit(c *Commit) ([]byte, error) {
 	b = appendTrueMember(b, "retired", c.Retired)
 	b = appendTrueMember(b, "complete", c.Complete)
 	b = appendStrings(b, "suspicious", c.Suspicious)
+	b = appendStrings(b, "accepted", c.Accepted)
 	b = appendRefMember(b, "root", c.Root)
 	b = appendRefMember(b, "list", c.List)
 	b = appendPairs(b, "packs", c.Packs)
 	b = appendPairs(b, "meta", c.Meta)
 	b = appendHashes(b, "adopted", c.Adopted)
 	b = append(appendKey(b, "counts"), '{')
-	b = append(appendCounts(b, &c.Counts), '}', '}')
-	return finishBody(kindCommit, b)
+	b = append(appendCounts(b, &c.Counts), '}')
+	if k := c.ReadBack; k != nil {
+		b = append(appendKey(b, "read_back"), '{')
+		b = append(appendReadBack(b, k), '}')
+	}
+	return finishBody(kindCommit, append(b, '}'))
 }
 
 func appendCounts(dst []byte, c *Counts) []byte {
@@ -89,7 +107,18 @@ func appendCounts(dst []byte, c *Counts) []byte {
 	dst = appendIntMember(dst, "unreadable", c.Unreadable)
 	dst = appendIntMember(dst, "new", c.New)
 	dst = appendIntMember(dst, "changed", c.Changed)
-	return appendIntMember(dst, "deleted", c.Deleted)
+	dst = appendIntMember(dst, "deleted", c.Deleted)
+	if c.Raw == 0 && c.Stored == 0 {
+		return dst
+	}
+	return appendIntMember(appendIntMember(dst, "raw", c.Raw), "stored", c.Stored)
+}
+
+func appendReadBack(dst []byte, k *ReadBack) []byte {
+	dst = appendIntMember(dst, "items", k.Items)
+	dst = appendIntMember(dst, "bytes", k.Bytes)
+	dst = appendIntMember(dst, "of_items", k.OfItems)
+	return appendIntMember(dst, "of_bytes", k.OfBytes)
 }
 
 // DecodeCommit reads a commit's JSON and checks each of its members. It does not check signatures, nor what depends on other commits.
@@ -127,6 +156,8 @@ func (j *jsonReader) commit(c *Commit) error {
 			return j.bool(&c.Complete)
 		case "suspicious":
 			return j.strings(&c.Suspicious)
+		case "accepted":
+			return j.strings(&c.Accepted)
 		}
 		return j.commitAdds(c, name)
 	})
@@ -153,8 +184,31 @@ func (j *jsonReader) commitAdds(c *Commit, name string) error {
 		return j.hashes(&c.Adopted)
 	case "counts":
 		return j.counts(&c.Counts)
+	case "read_back":
+		c.ReadBack = new(ReadBack)
+		return j.readBack(c.ReadBack)
 	}
 	return j.skip()
+}
+
+func (j *jsonReader) readBack(k *ReadBack) error {
+	seen, err := j.object(func(name string) error {
+		switch name {
+		case "items":
+			return j.int64(&k.Items, 0, maxInt)
+		case "bytes":
+			return j.int64(&k.Bytes, 0, maxInt)
+		case "of_items":
+			return j.int64(&k.OfItems, 0, maxInt)
+		case "of_bytes":
+			return j.int64(&k.OfBytes, 0, maxInt)
+		}
+		return j.skip()
+	})
+	if err != nil {
+		return err
+	}
+	return seen.need("items", "bytes", "of_items", "of_bytes")
 }
 
 func (j *jsonReader) continues(c *Continues) error {
@@ -190,6 +244,10 @@ func (j *jsonReader) counts(c *Counts) error {
 			return j.int64(&c.Changed, 0, maxInt)
 		case "deleted":
 			return j.int64(&c.Deleted, 0, maxInt)
+		case "raw":
+			return j.int64(&c.Raw, 0, maxInt)
+		case "stored":
+			return j.int64(&c.Stored, 0, maxInt)
 		}
 		return j.skip()
 	})
@@ -213,6 +271,8 @@ func (c *Commit) check() error {
 		return errors.New("list is missing")
 	case slices.Contains(c.Suspicious, ""):
 		return errors.New("suspicious has an empty reason")
+	case slices.Contains(c.Accepted, ""):
+		return errors.New("accepted has an empty reason")
 	}
 	if err := at("time", checkTime(c.Time)); err != nil {
 		return err
@@ -220,7 +280,7 @@ func (c *Commit) check() error {
 	if err := c.checkFirst(); err != nil {
 		return err
 	}
-	return cmp.Or(c.checkRefs(), at("counts", c.Counts.check()))
+	return cmp.Or(c.checkRefs(), at("counts", c.Counts.check()), at("read_back", c.ReadBack.check()))
 }
 
 // checkFirst holds what only the first commit of a chain has, and what only the others have.
@@ -286,10 +346,25 @@ func checkUnique(name string, list []Ref, seen map[Hash]bool) error {
 }
 
 func (c *Counts) check() error {
-	for _, n := range []int64{c.Items, c.Bytes, c.Unreadable, c.New, c.Changed, c.Deleted} {
+	for _, n := range []int64{c.Items, c.Bytes, c.Unreadable, c.New, c.Changed, c.Deleted, c.Raw, c.Stored} {
 		if err := between(n, 0, maxInt); err != nil {
 			return err
 		}
+	}
+	return nil
+}
+
+func (k *ReadBack) check() error {
+	if k == nil {
+		return nil
+	}
+	for _, n := range []int64{k.Items, k.Bytes, k.OfItems, k.OfBytes} {
+		if err := between(n, 0, maxInt); err != nil {
+			return err
+		}
+	}
+	if k.Items > k.OfItems || k.Bytes > k.OfBytes {
+		return errors.New("more was read back than there is")
 	}
 	return nil
 }

@@ -42,6 +42,12 @@ const (
 // AttrOmitted is the attribute that says what of an item could not be captured, a line each: "what: why".
 const AttrOmitted = "omitted"
 
+// Attributes of repositories by which a pass tells that history was lost since an earlier one (docs/format.md, sections 5.1.3 and 5.1.4).
+const (
+	AttrLost      = "refs-lost" // git: how often refs were rewritten or vanished
+	AttrRewritten = "rewritten" // svn: when and why the history was found to be another one
+)
+
 // Kinds of parts (docs/format.md, sections 5.1.3 and 5.1.4).
 const (
 	PartContent = "content" // an item's content

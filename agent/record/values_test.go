@@ -192,8 +192,19 @@ func commitValues(t testing.TB) map[string]any {
 			Time: at3339(t, "2026-11-22T20:00:00.000000001Z"), Source: "YWdl", Suspicious: []string{"81 of 90 items were deleted"},
 			Root: refPtr("root", 2048), List: refPtr("list", 900), Packs: packs, Adopted: []Hash{sum("pack b")}, Counts: counts,
 		},
+		"commit/accepted.json": &Commit{
+			Chain: half("chain"), Seq: 2, Prev: sumPtr("commit 1"), Statement: sum("statement 1"), Time: at3339(t, "2026-11-23T20:00:00Z"), Complete: true,
+			Accepted: []string{"deleted-share: 300 of the 1000 items of snapshot 41 were deleted (30.0 %, threshold 30 %)"},
+			Root:     refPtr("root", 2048), List: refPtr("list", 900), Packs: packs, Meta: []Ref{ref("root", 2048), ref("list", 900)},
+			Counts: Counts{Items: 3, Bytes: 3145728, Unreadable: 1, New: 2, Raw: 2097152, Stored: 1048576},
+		},
 		"commit/retired.json": &Commit{
 			Chain: half("chain"), Seq: 2, Prev: sumPtr("commit 1"), Statement: sum("statement 1"), Time: at3339(t, "2026-11-23T20:00:00Z"), Retired: true,
+		},
+		"commit/read-back.json": &Commit{
+			Chain: half("chain"), Seq: 2, Prev: sumPtr("commit 1"), Statement: sum("statement 1"), Time: at3339(t, "2026-11-23T20:00:00Z"), Complete: true,
+			Root: refPtr("root", 2048), List: refPtr("list", 900), Packs: packs, Meta: []Ref{ref("root", 2048), ref("list", 900)}, Counts: counts,
+			ReadBack: &ReadBack{Items: 1, Bytes: 1048576, OfItems: 2, OfBytes: 3145728},
 		},
 	}
 }

@@ -168,10 +168,15 @@ func keptBack(err error) bool {
 // Withheld reports whether a failed read is of that object alone: of a kind that is not of the store as a whole, while the store still gives the owner's first
 // statement. Whoever may create can store an object that no reader is given, by a key or a storage class, and must not keep them from the rest by it.
 func (v *Vault) Withheld(ctx context.Context, err error) bool {
-	if ctx.Err() != nil || !keptBack(err) || len(v.hashes) == 0 {
+	return ctx.Err() == nil && keptBack(err) && v.Answers(ctx)
+}
+
+// Answers reports whether the store still gives the owner's first statement.
+func (v *Vault) Answers(ctx context.Context) bool {
+	if ctx.Err() != nil || len(v.hashes) == 0 {
 		return false
 	}
-	_, err = v.readNamed(ctx, record.StatementName(1, v.hashes[0]), v.hashes[0])
+	_, err := v.readNamed(ctx, record.StatementName(1, v.hashes[0]), v.hashes[0])
 	return err == nil
 }
 

@@ -19,7 +19,7 @@ func packError(object string, err error) error {
 	var store *providers.Error
 	switch {
 	case errors.Is(err, seal.ErrWrongKey):
-		return fmt.Errorf("%s: %w: %v", object, ErrLocked, err)
+		return &LockedError{object, err}
 	case errors.Is(err, context.Canceled), errors.Is(err, context.DeadlineExceeded):
 		return err
 	case errors.As(err, &store):
@@ -36,8 +36,8 @@ const (
 	tailSize = 128 << 10
 )
 
-// blockReader turns age's reads of 64 KiB into few, larger requests. Units are kept by the Reader that it belongs to, so that the workers of a restore
-// share them. Safe for concurrent use.
+// blockReader turns age's reads of 64 KiB into few, larger requests. What they give is kept by the Reader that it belongs to, so that the workers of a restore
+// share it. Safe for concurrent use.
 type blockReader struct {
 	reader  *Reader
 	ctx     context.Context // the reader's life: age keeps what it is given. Each request has its own deadline besides
@@ -50,11 +50,11 @@ type blockReader struct {
 	tail []byte
 }
 
-// unitKey names a unit of a version of a pack.
-type unitKey struct {
+// spanKey names a span of a version of a pack: some units, of which it has the first. Those at hand may overlap, and don't as a rule.
+type spanKey struct {
 	pack    record.Hash
 	version string
-	unit    int64
+	first   int64
 }
 
 func newBlockReader(ctx context.Context, r *Reader, ref record.Ref, version string) *blockReader {
@@ -68,41 +68,41 @@ func (b *blockReader) ReadAt(p []byte, off int64) (int, error) {
 		if off+int64(n) >= b.ref.Size {
 			return n, io.EOF
 		}
-		data, err := b.at(off + int64(n))
+		m, err := b.copyAt(p[n:], off+int64(n))
+		n += m
 		if err != nil {
 			return n, err
 		}
-		n += copy(p[n:], data)
 	}
 	return n, nil
 }
 
-// at returns the bytes from off on that one unit has.
-func (b *blockReader) at(off int64) ([]byte, error) {
-	if start := max(0, b.ref.Size-tailSize); off >= start {
+// copyAt copies the bytes from off on that one span, or the pack's end, has.
+func (b *blockReader) copyAt(p []byte, off int64) (int, error) {
+	if start := b.ends(); off >= start {
 		tail, err := b.end(start)
 		if err != nil {
-			return nil, err
+			return 0, err
 		}
-		return tail[off-start:], nil
+		return copy(p, tail[off-start:]), nil
 	}
-	key := unitKey{b.ref.Name, b.version, off / unitSize}
-	data, ok := b.reader.unit(key)
-	if !ok {
-		var err error
-		if data, err = b.fetch(key); err != nil {
-			return nil, err
-		}
+	span, err := b.span(off / unitSize)
+	if err != nil {
+		return 0, err
 	}
-	return data[off%unitSize:], nil
+	defer b.reader.spans.release(span)
+	return copy(p, span.data[off-span.key.first*unitSize:]), nil
 }
+
+// ends is where the pack's end begins, which spans don't have.
+func (b *blockReader) ends() int64 { return max(0, b.ref.Size-tailSize) }
 
 // end returns the pack's end, which begins at start.
 func (b *blockReader) end(start int64) ([]byte, error) {
 	b.mu.Lock()
 	defer b.mu.Unlock()
 	if b.tail == nil {
-		tail, err := b.read(start, b.ref.Size-start)
+		tail, err := b.read(start, make([]byte, 0, b.ref.Size-start))
 		if err != nil {
 			return nil, err
 		}
@@ -111,47 +111,59 @@ func (b *blockReader) end(start int64) ([]byte, error) {
 	return b.tail, nil
 }
 
-// fetch reads a unit, alone or with its run, and returns it.
-func (b *blockReader) fetch(key unitKey) ([]byte, error) {
-	first, n := key.unit, int64(1)
-	if b.fetches.Add(1) > 2 {
-		first, n = key.unit-key.unit%runUnits, runUnits
-	}
-	got, err, _ := b.reader.flight.Do(fmt.Sprintf("%s %d+%d %s", b.object, first, n, b.version), func() (any, error) {
-		if data, ok := b.reader.unit(key); ok { // another flight has just landed
-			return map[int64][]byte{key.unit: data}, nil
-		}
+// span returns a span that has the unit, which is to be released.
+func (b *blockReader) span(unit int64) (*buffer[spanKey], error) {
+	for {
+		first, n := b.around(unit)
 		off := first * unitSize
-		data, err := b.read(off, min(n*unitSize, b.ref.Size-off))
-		if err != nil {
-			return nil, err
+		span, err := b.reader.spans.get(b.key(first), int(min(n*unitSize, b.ends()-off)), func(dst []byte) ([]byte, error) {
+			return b.read(off, dst)
+		})
+		if err != nil || first+units(len(span.data)) > unit {
+			return span, err
 		}
-		units := map[int64][]byte{}
-		for i := int64(0); i*unitSize < int64(len(data)); i++ {
-			units[first+i] = data[i*unitSize : min((i+1)*unitSize, int64(len(data)))]
-			b.reader.keep(unitKey{key.pack, key.version, first + i}, units[first+i])
-		}
-		return units, nil
-	})
-	if err != nil {
-		return nil, err
+		b.reader.spans.release(span) // another one came first, and ends before the unit
 	}
-	if data, ok := got.(map[int64][]byte)[key.unit]; ok {
-		return data, nil
-	}
-	return b.fetch(key) // that flight was for another unit of the run, and found it kept already
 }
 
-func (b *blockReader) read(off, n int64) ([]byte, error) {
-	data := make([]byte, n)
-	m, err := b.reader.vault.bucket.ReadVersionRange(b.ctx, b.object, b.version, off, data)
+// around returns the first unit and the number of units of a span that has the unit: of one that is at hand, or else of what is missing around the unit in its run. The second that is asked for of a pack is the
+// unit alone, as the first is.
+func (b *blockReader) around(unit int64) (first, n int64) {
+	first = unit - unit%runUnits
+	end := first + runUnits
+	for at := first; at < end; at++ {
+		has := units(b.reader.spans.sizeOf(b.key(at)))
+		switch {
+		case has > 0 && at <= unit && unit < at+has:
+			return at, has
+		case has > 0 && at <= unit:
+			first = max(first, at+has)
+		case has > 0:
+			end = at
+		}
+	}
+	if b.fetches.Add(1) <= 2 {
+		return unit, 1
+	}
+	return first, end - first
+}
+
+// units is how many units so many bytes are, the last one begun.
+func units(n int) int64 { return (int64(n) + unitSize - 1) / unitSize }
+
+func (b *blockReader) key(first int64) spanKey { return spanKey{b.ref.Name, b.version, first} }
+
+// read fills dst, which is empty, to its capacity with the bytes from off on, and returns it.
+func (b *blockReader) read(off int64, dst []byte) ([]byte, error) {
+	dst = dst[:cap(dst)]
+	n, err := b.reader.vault.bucket.ReadVersionRange(b.ctx, b.object, b.version, off, dst)
 	if err != nil && !(errors.Is(err, io.EOF) || errors.Is(err, io.ErrUnexpectedEOF)) {
 		return nil, err
 	}
-	if int64(m) < n {
-		return nil, fmt.Errorf("it ends after %d bytes and should have %d", off+int64(m), b.ref.Size)
+	if n < len(dst) {
+		return nil, fmt.Errorf("it ends after %d bytes and should have %d", off+int64(n), b.ref.Size)
 	}
-	return data, nil
+	return dst, nil
 }
 
 // lru keeps the n most recently used values. Not safe for concurrent use.
@@ -159,9 +171,6 @@ type lru[K comparable, V any] struct {
 	n     int
 	order *list.List
 	items map[K]*list.Element
-	// size is what a value counts, of which at most max are held beside the newest; nil: only their number counts.
-	size       func(V) int
-	max, total int
 }
 
 type lruItem[K comparable, V any] struct {
@@ -171,12 +180,6 @@ type lruItem[K comparable, V any] struct {
 
 func newLRU[K comparable, V any](n int) *lru[K, V] {
 	return &lru[K, V]{n: n, order: list.New(), items: map[K]*list.Element{}}
-}
-
-// holding bounds what the values come to as well. It is called before the first put.
-func (l *lru[K, V]) holding(max int, size func(V) int) *lru[K, V] {
-	l.max, l.size = max, size
-	return l
 }
 
 func (l *lru[K, V]) get(k K) (V, bool) {
@@ -191,27 +194,12 @@ func (l *lru[K, V]) get(k K) (V, bool) {
 
 func (l *lru[K, V]) put(k K, v V) {
 	if e, ok := l.items[k]; ok {
-		if l.size != nil {
-			l.total += l.size(v) - l.size(e.Value.(*lruItem[K, V]).value)
-		}
 		e.Value.(*lruItem[K, V]).value = v
 		l.order.MoveToFront(e)
 		return
 	}
 	l.items[k] = l.order.PushFront(&lruItem[K, V]{k, v})
-	if l.size != nil {
-		l.total += l.size(v)
-	}
-	for l.order.Len() > l.n || l.size != nil && l.total > l.max && l.order.Len() > 1 {
-		l.evict(l.order.Back())
-	}
-}
-
-func (l *lru[K, V]) evict(e *list.Element) {
-	l.order.Remove(e)
-	item := e.Value.(*lruItem[K, V])
-	delete(l.items, item.key)
-	if l.size != nil {
-		l.total -= l.size(item.value)
+	if l.order.Len() > l.n {
+		delete(l.items, l.order.Remove(l.order.Back()).(*lruItem[K, V]).key)
 	}
 }

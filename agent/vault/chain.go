@@ -28,6 +28,8 @@ type Commit struct {
 	StoredSize int64
 	// AddedBytes is the sum of the stored sizes of what the commit adds.
 	AddedBytes int64
+	// AddedPacks is how many packs the commit adds, AdoptedPacks how many of them were stored before the agent restarted and found again.
+	AddedPacks, AdoptedPacks int64
 	// Version is the store's id of the version that was read, where the name has others or is hidden; else empty.
 	Version string
 }
@@ -149,15 +151,7 @@ func (v *Vault) Chain(ctx context.Context, id string) (*Chain, error) {
 	return c, nil
 }
 
-func addedBytes(c *record.Commit) (n int64) {
-	for _, r := range c.Packs {
-		n += r.Size
-	}
-	for _, r := range c.Meta {
-		n += r.Size
-	}
-	return n
-}
+func addedBytes(c *record.Commit) int64 { return storedSize(c.Packs) + storedSize(c.Meta) }
 
 var errRevoked = errors.New("the owner revoked its signer's commits from here on")
 
@@ -319,6 +313,29 @@ func (c *Chain) AsOf(t time.Time) *Commit {
 	return nil
 }
 
+// NewestGood returns the newest complete, unrevoked commit that is not suspicious, or nil: what is restored where nobody says when.
+func (c *Chain) NewestGood() *Commit {
+	for i := len(c.Commits) - 1; i >= 0; i-- {
+		if k := c.Commits[i]; k.usable() && k.Good() {
+			return k
+		}
+	}
+	return nil
+}
+
+// Current returns what a restore may be asked for first: the newest snapshot and, where that is another one, the newest good one.
+func (c *Chain) Current() []*Commit {
+	var out []*Commit
+	newest := c.Newest()
+	if newest != nil {
+		out = append(out, newest)
+	}
+	if good := c.NewestGood(); good != nil && good != newest {
+		out = append(out, good)
+	}
+	return out
+}
+
 // Newest returns the newest commit with a snapshot, complete or not, or nil.
 func (c *Chain) Newest() *Commit {
 	for i := len(c.Commits) - 1; i >= 0; i-- {
@@ -336,6 +353,9 @@ func (c *Chain) Number(seq int64) *Commit {
 	}
 	return c.Commits[seq-1]
 }
+
+// Good reports whether the commit's snapshot is complete and not suspicious.
+func (c *Commit) Good() bool { return c.Complete && len(c.Suspicious) == 0 }
 
 func (c *Commit) usable() bool { return !c.Revoked && c.Root != nil }
 

@@ -241,7 +241,7 @@ func (r *chainReader) accept(name string, commit *Commit) error {
 		return nil
 	}
 	c.Revoked = c.Revoked || commit.Revoked
-	commit.AddedBytes = addedBytes(&commit.Commit)
+	commit.AddedBytes, commit.AddedPacks, commit.AdoptedPacks = addedBytes(&commit.Commit), int64(len(commit.Packs)), int64(len(commit.Adopted))
 	commit.Packs, commit.Meta, commit.Adopted, commit.Source = nil, nil, nil, ""
 	c.Commits = append(c.Commits, commit)
 	return nil

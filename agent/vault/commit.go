@@ -12,14 +12,27 @@ import (
 	"farshore/providers"
 )
 
+// Judgement says why a commit's change looks like an attack, or which reasons of an earlier snapshot a person accepted.
+type Judgement struct{ Suspicious, Accepted []string }
+
 // CommitInfo is what the caller knows of a commit.
 type CommitInfo struct {
 	// Complete says that every range was listed to its end in this pass.
 	Complete bool
 	// Retired says that the source is no longer replicated; it is the chain's last commit.
-	Retired    bool
-	Suspicious []string
-	Counts     record.Counts
+	Retired bool
+	Judgement
+	// Judge, when not nil, is asked for Judgement in its place once all that the commit adds is stored: with the commit's Counts.Raw and Counts.Stored.
+	Judge func(raw, stored int64) Judgement
+	// Counts are the pass's; Raw and Stored are the Writer's to fill in.
+	Counts record.Counts
+	// Hurry is closed when the pass was interrupted: reading back comes to its end soon then. Nil never is.
+	Hurry <-chan struct{}
+	// Restored is told of bytes of contents as they are read back; may be nil. It is called concurrently.
+	Restored func(bytes int64)
+
+	readBack *record.ReadBack
+	late     int // of the pages that the commit adds, the first that was stored after the reading back
 }
 
 // maxSkew is how far this machine's clock may be from the store's before the store's is used instead.
@@ -56,10 +69,14 @@ func (p *Pass) commit(ctx context.Context, upTo string, info CommitInfo) (*Commi
 		return nil, err
 	}
 	w := p.w
+	if info.readBack, err = p.readBack(ctx, sections, info); err != nil {
+		return nil, err
+	}
+	info.late = w.pagesAdded()
 	if err := w.flushTable(ctx, 1); err != nil {
 		return nil, err
 	}
-	p.refs = 0
+	p.refs, p.added = 0, record.ReadBack{}
 	old := w.base.root
 	took := w.takeStored()
 	tables, err := w.freshTables(ctx, old.Tables)
@@ -73,7 +90,11 @@ func (p *Pass) commit(ctx context.Context, upTo string, info CommitInfo) (*Commi
 	if err != nil {
 		return nil, err
 	}
-	root := &record.Root{Source: w.source, Include: w.include, Exclude: w.exclude, Ranges: ranges, Keys: keys, Tables: tables, States: old.States}
+	states, err := w.freshStates(ctx)
+	if err != nil {
+		return nil, err
+	}
+	root := &record.Root{Source: w.source, Include: w.include, Exclude: w.exclude, Ranges: ranges, Keys: keys, Tables: tables, States: states}
 	return w.commitRoot(ctx, root, sections, took, info)
 }
 
@@ -90,15 +111,22 @@ func (w *Writer) takeStored() added {
 func (w *Writer) Retire(ctx context.Context) (*Commit, error) {
 	root := *w.base.root
 	root.Ranges, root.Pages = w.base.ranges, nil
-	return w.commitRoot(ctx, &root, nil, added{}, CommitInfo{Retired: true, Complete: w.base.Commit.Complete, Counts: w.base.Commit.Counts})
+	return w.commitRoot(ctx, &root, nil, added{}, CommitInfo{
+		Retired: true, Complete: w.base.Commit.Complete, Judgement: Judgement{w.base.Commit.Suspicious, w.base.Commit.Accepted}, Counts: w.base.Commit.Counts,
+	})
 }
 
 // commitRoot stores root and public list, unless they are those of the base, and then the commit, which adds the packs of took and all pages so far.
 func (w *Writer) commitRoot(ctx context.Context, root *record.Root, sections []record.ListSection, took added, info CommitInfo) (*Commit, error) {
 	c := &record.Commit{
 		Chain: w.domain, Seq: 1, Statement: w.vault.hashes[len(w.vault.hashes)-1],
-		Complete: info.Complete, Retired: info.Retired, Suspicious: info.Suspicious, Counts: info.Counts,
+		Complete: info.Complete, Retired: info.Retired, Counts: info.Counts, ReadBack: info.readBack,
 	}
+	c.Counts.Raw, c.Counts.Stored = took.raw, storedSize(took.packs)
+	if info.Judge != nil {
+		info.Judgement = info.Judge(c.Counts.Raw, c.Counts.Stored)
+	}
+	c.Suspicious, c.Accepted = info.Suspicious, info.Accepted
 	var err error
 	if prev := w.chain.Head(); prev != nil {
 		c.Seq, c.Prev = prev.Seq+1, &prev.Hash
@@ -119,6 +147,9 @@ func (w *Writer) commitRoot(ctx context.Context, root *record.Root, sections []r
 		return nil, fmt.Errorf("the owner's statement does not let this agent's key commit any more at %s", record.FormatTime(c.Time))
 	}
 	c.Packs, c.Meta, c.Adopted = took.packs, w.takeMeta(), took.adopted
+	if err := w.readLate(ctx, c.Meta[info.late:], info.Hurry); err != nil {
+		return nil, err
+	}
 	stored, err := encodeSigned(kindCommit, w.vault.id, func() ([]byte, error) { return record.EncodeCommit(c) }, w.agent)
 	if err != nil {
 		return nil, err
@@ -127,6 +158,20 @@ func (w *Writer) commitRoot(ctx context.Context, root *record.Root, sections []r
 		return nil, err
 	}
 	return w.committed(ctx, c, stored, root, ranges)
+}
+
+func storedSize(refs []record.Ref) (n int64) {
+	for _, r := range refs {
+		n += r.Size
+	}
+	return n
+}
+
+// pagesAdded is how many pages and lists takeMeta would take now.
+func (w *Writer) pagesAdded() int {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return len(w.added.meta)
 }
 
 // takeMeta takes the pages and lists that were stored since the last commit. Those of parts that are still being stored may be among them.
@@ -247,6 +292,7 @@ func (w *Writer) committed(ctx context.Context, c *record.Commit, stored []byte,
 		w.packer.rotate()
 		w.records = 0
 	}
+	w.recall.rotate()
 	done := &Commit{Commit: *c, Hash: hash, Signer: w.agent.ID(), StoredSize: int64(len(stored)), AddedBytes: addedBytes(c)}
 	done.Packs, done.Meta, done.Adopted = nil, nil, nil
 	w.chain.Commits = append(w.chain.Commits, done)

@@ -10,7 +10,9 @@ import (
 
 	"golang.org/x/sync/singleflight"
 
+	"farshore/agent/pack"
 	"farshore/agent/record"
+	"farshore/crypto/seal"
 )
 
 // Reader reads items' contents from packs. It keeps a few opened packs and decoded frames, so that neighbours cost one read. It may be used concurrently; memory is at most
@@ -19,11 +21,15 @@ type Reader struct {
 	vault  *Vault
 	flight singleflight.Group
 
-	mu     sync.Mutex
-	packs  *lru[record.Hash, *openPack]
-	frames *lru[frameKey, []byte]
-	units  *lru[unitKey, []byte]
-	right  *lru[record.Hash, string] // versions that were found to be right beneath others
+	frames *buffers[frameKey]
+	spans  *buffers[spanKey]
+
+	mu    sync.Mutex
+	packs *lru[record.Hash, *openPack]
+	right *lru[record.Hash, string] // versions that were found to be right beneath others
+
+	life context.Context                // of all its reads; nil: each has its own
+	keys func(record.Hash) *seal.Opener // what opens a pack, nil where nothing does; nil: the vault's identities do
 }
 
 // frameKey names a decoded frame of a version of a pack.
@@ -36,19 +42,38 @@ type frameKey struct {
 // Bounds of a Reader: opened packs, with 128 KiB each, frames, and units of packs of 1 MiB each.
 const (
 	readerPacks      = 8
-	readerFrames     = 16
-	readerFrameBytes = 20 << 20
-	readerUnits      = 32
+	readerFrameBytes = 32 << 20
+	readerUnits      = 64
 	readerVersions   = 4096 // packs whose right version is remembered: a name and an id each
 )
 
 // NewReader returns a Reader over the vault's packs. Reading needs a recovery identity.
-func (v *Vault) NewReader() *Reader {
+func (v *Vault) NewReader() *Reader { return v.newReader(readerPacks, readerFrameBytes, readerUnits) }
+
+func (v *Vault) newReader(packs, frameBytes, units int) *Reader {
 	return &Reader{
-		vault: v, packs: newLRU[record.Hash, *openPack](readerPacks),
-		frames: newLRU[frameKey, []byte](readerFrames).holding(readerFrameBytes, func(b []byte) int { return len(b) }),
-		units:  newLRU[unitKey, []byte](readerUnits), right: newLRU[record.Hash, string](readerVersions),
+		vault: v, packs: newLRU[record.Hash, *openPack](packs), right: newLRU[record.Hash, string](readerVersions),
+		frames: newBuffers[frameKey](frameBytes), spans: newBuffers[spanKey](units * unitSize),
 	}
+}
+
+// lasting is a context for what others may wait for, and what later reads come by: it does not end with the one that asked first, only with the Reader's life.
+func (r *Reader) lasting(ctx context.Context) context.Context {
+	if r.life != nil {
+		return r.life
+	}
+	return context.WithoutCancel(ctx)
+}
+
+// opener returns what opens a pack.
+func (r *Reader) opener(pack record.Hash) *seal.Opener {
+	if r.keys == nil {
+		return r.vault.opener
+	}
+	if o := r.keys(pack); o != nil {
+		return o
+	}
+	return seal.NewOpener()
 }
 
 // ErrContent says that an item's bytes, put together from the vault, do not have the SHA-256 of its record.
@@ -87,6 +112,11 @@ func (c *counting) Write(p []byte) (int, error) {
 	n, err := c.w.Write(p)
 	*c.n += int64(n)
 	return n, err
+}
+
+// Extents calls fn with the part's extents in order, reading pages of extents where it has them: for that it needs a key that opens pages. An error of fn ends it.
+func (v *Vault) Extents(ctx context.Context, p *record.Part, fn func(record.Extent) error) error {
+	return v.eachExtent(ctx, p, fn)
 }
 
 // eachExtent calls fn with the part's extents in order, reading pages of extents where it has them.
@@ -154,7 +184,8 @@ func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) (int6
 		}
 		_, _, rawOff, _ := p.reader.FrameRange(i)
 		at := e.Offset + n - rawOff
-		m, err := w.Write(frame[at:min(int64(len(frame)), at+e.Length-n)])
+		m, err := w.Write(frame.data[at:min(int64(len(frame.data)), at+e.Length-n)])
+		r.frames.release(frame)
 		n += int64(m)
 		if err != nil {
 			return n, err
@@ -163,40 +194,8 @@ func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) (int6
 	return n, nil
 }
 
-// frame returns a decoded frame, which must not be changed.
-func (r *Reader) frame(p *openPack, i int) ([]byte, error) {
-	key := frameKey{p.ref.Name, p.version, i}
-	r.mu.Lock()
-	b, ok := r.frames.get(key)
-	r.mu.Unlock()
-	if ok {
-		return b, nil
-	}
-	got, err, _ := r.flight.Do(fmt.Sprintf("frame %s %d %s", p.ref.Name, i, p.version), func() (any, error) {
-		b, err := p.frame(i)
-		if err != nil {
-			return nil, err
-		}
-		r.mu.Lock()
-		r.frames.put(key, b)
-		r.mu.Unlock()
-		return b, nil
-	})
-	if err != nil {
-		return nil, err
-	}
-	return got.([]byte), nil
-}
-
-// unit returns a unit of a pack that is at hand.
-func (r *Reader) unit(key unitKey) ([]byte, bool) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	return r.units.get(key)
-}
-
-func (r *Reader) keep(key unitKey, data []byte) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.units.put(key, data)
+// frame returns a decoded frame, which must not be changed, and is to be released.
+func (r *Reader) frame(p *openPack, i int) (*buffer[frameKey], error) {
+	_, _, _, raw := p.reader.FrameRange(i)
+	return r.frames.get(frameKey{p.ref.Name, p.version, i}, pack.Room(int(raw)), func(dst []byte) ([]byte, error) { return p.frame(i, dst) })
 }

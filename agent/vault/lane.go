@@ -204,6 +204,7 @@ func (l *lane) seal() {
 		}
 	}
 	if cur != nil {
+		cur.key.Forget()
 		cur.blob.abandon()
 		<-p.slots
 	}

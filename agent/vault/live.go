@@ -32,19 +32,28 @@ func (v *Vault) Live(ctx context.Context, ref record.Ref) (*Live, error) {
 		live.Segments = append(live.Segments, s)
 	}
 	for _, p := range l.Pages {
-		b, err := v.stored(ctx, p.Name)
+		page, err := v.ListPage(ctx, p.Name)
 		if err != nil {
 			return nil, err
-		}
-		page, err := record.DecodeListPage(b)
-		if err != nil {
-			return nil, &DamageError{record.MetaName(p.Name), err}
 		}
 		live.Segments = append(live.Segments, page.Segments...)
 		live.Meta = append(live.Meta, page.Meta...)
 		live.Lists = append(live.Lists, p)
 	}
 	return live, nil
+}
+
+// ListPage reads a page of a public list; it needs no key.
+func (v *Vault) ListPage(ctx context.Context, name record.Hash) (*record.ListPage, error) {
+	b, err := v.stored(ctx, name)
+	if err != nil {
+		return nil, err
+	}
+	page, err := record.DecodeListPage(b)
+	if err != nil {
+		return nil, &DamageError{record.MetaName(name), err}
+	}
+	return page, nil
 }
 
 // SegmentPacks reads a segment's header and returns the packs that its records refer to, those behind pages of extents not included.

@@ -25,7 +25,7 @@ func (r *Reader) open(ctx context.Context, ref record.Ref) (*openPack, error) {
 		return p, nil
 	}
 	got, err, _ := r.flight.Do("open "+ref.Name.String(), func() (any, error) {
-		p, err := r.openPack(context.WithoutCancel(ctx), ref) // others may wait for it, and later reads come by it
+		p, err := r.openPack(r.lasting(ctx), ref)
 		if err != nil {
 			return nil, err
 		}
@@ -52,8 +52,8 @@ func (r *Reader) atHand(name record.Hash) *openPack {
 // versions is asked nothing.
 func (r *Reader) openPack(ctx context.Context, ref record.Ref) (*openPack, error) {
 	object := record.PackName(ref.Name)
-	if r.vault.opener.Empty() {
-		return nil, fmt.Errorf("%s: %w", object, ErrLocked)
+	if r.opener(ref.Name).Empty() {
+		return nil, &LockedError{Object: object}
 	}
 	r.mu.Lock()
 	version, known := r.right.get(ref.Name)
@@ -131,7 +131,7 @@ func errNoVersion(n *providers.Name) error {
 func (r *Reader) openVersion(ctx context.Context, ref record.Ref, version string) (*openPack, error) {
 	v := r.vault
 	object := record.PackName(ref.Name)
-	plain, size, err := v.opener.ReaderAt(newBlockReader(ctx, r, ref, version), ref.Size)
+	plain, size, err := r.opener(ref.Name).ReaderAt(newBlockReader(ctx, r, ref, version), ref.Size)
 	if err != nil {
 		return nil, packError(object, err)
 	}
@@ -155,7 +155,7 @@ func (r *Reader) instead(ctx context.Context, p *openPack, err error) *openPack 
 		if p.doubted.Swap(true) {
 			return nil, nil
 		}
-		ctx := context.WithoutCancel(ctx)
+		ctx := r.lasting(ctx)
 		n, err := r.vault.history(ctx, record.PackName(p.ref.Name))
 		if err != nil || n == nil || n.Plain() {
 			return nil, nil
@@ -181,9 +181,9 @@ func (p *openPack) holds(e record.Extent) error {
 	return nil
 }
 
-func (p *openPack) frame(i int) ([]byte, error) {
-	_, _, _, raw := p.reader.FrameRange(i)
-	b, err := p.reader.ReadFrame(i, make([]byte, 0, raw))
+// frame appends a decoded frame to dst.
+func (p *openPack) frame(i int, dst []byte) ([]byte, error) {
+	b, err := p.reader.ReadFrame(i, dst)
 	if err != nil {
 		return nil, packError(record.PackName(p.ref.Name), err)
 	}

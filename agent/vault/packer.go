@@ -10,6 +10,7 @@ import (
 
 	"farshore/agent/pack"
 	"farshore/agent/record"
+	"farshore/crypto/seal"
 )
 
 // maxPackChunks is the most chunks of one pack (docs/format.md, section 4.3). It bounds what waits for a pack to be stored.
@@ -100,6 +101,9 @@ func (p *packer) known(name [32]byte) (record.Extent, bool, error) {
 	if err != nil || !ok {
 		return e, false, err
 	}
+	if p.w.damaged[loc.Pack.Name] {
+		return e, false, nil
+	}
 	if _, ok, err := p.w.guard.packLasts(p.ctx, loc.Pack); err != nil || !ok {
 		return e, false, err
 	}
@@ -183,6 +187,7 @@ type sealing struct {
 	pack  *pendingPack
 	blob  *blob
 	age   io.WriteCloser
+	key   *seal.FileKey
 	codec *pack.Writer
 }
 
@@ -194,7 +199,7 @@ func (p *packer) startSealing(pp *pendingPack) *sealing {
 	}
 	s := &sealing{pack: pp, blob: newBlob(&p.w.blocks)}
 	var err error
-	if s.age, err = p.w.packSealer.Writer(s.blob); err != nil {
+	if s.age, s.key, err = p.w.packSealer.KeyedWriter(s.blob); err != nil {
 		p.fail(err)
 		s.blob.abandon()
 		<-p.slots
@@ -220,6 +225,7 @@ func (s *sealing) frame(job *frameJob) error {
 func (p *packer) finishSealing(s *sealing, pp *pendingPack) {
 	if s == nil || p.ctx.Err() != nil {
 		if s != nil {
+			s.key.Forget()
 			s.blob.abandon()
 			<-p.slots
 		}
@@ -227,6 +233,7 @@ func (p *packer) finishSealing(s *sealing, pp *pendingPack) {
 		return
 	}
 	if err := errors.Join(s.codec.Close(), s.age.Close()); err != nil {
+		s.key.Forget()
 		s.blob.abandon()
 		<-p.slots
 		p.settle(pp, err)
@@ -234,7 +241,7 @@ func (p *packer) finishSealing(s *sealing, pp *pendingPack) {
 	}
 	pp.ref = record.Ref{Name: s.blob.finish(), Size: s.blob.size}
 	go func() {
-		sent, err := p.upload(pp, s.blob)
+		sent, err := p.upload(pp, s.blob, s.key)
 		if sent {
 			s.blob.free()
 		}
@@ -245,9 +252,10 @@ func (p *packer) finishSealing(s *sealing, pp *pendingPack) {
 
 // upload stores the pack. sent is true when the store took the body, so that nothing reads it any more: after a failure, or an answer that came early, the transport
 // may still do so, and the blocks are left to the garbage collector.
-func (p *packer) upload(pp *pendingPack, b *blob) (sent bool, err error) {
+func (p *packer) upload(pp *pendingPack, b *blob, key *seal.FileKey) (sent bool, err error) {
 	name := record.PackName(pp.ref.Name)
 	if b.size > maxStored {
+		key.Forget()
 		return true, fmt.Errorf("%s came to %d bytes, more than an object may have", name, b.size)
 	}
 	_, existed, err := p.w.vault.bucket.Create(p.ctx, name, b.section(), pp.ref.Name)
@@ -255,8 +263,10 @@ func (p *packer) upload(pp *pendingPack, b *blob) (sent bool, err error) {
 		err = p.w.guard.checkStored(p.ctx, name, pp.ref, existed)
 	}
 	if err != nil {
+		key.Forget()
 		return false, err
 	}
+	p.w.remember(pp.ref.Name, key) // before anybody can find a chunk in it
 	return !existed, p.w.packStored(pp)
 }
 

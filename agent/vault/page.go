@@ -48,7 +48,7 @@ func asDamage(object string, err error) error {
 // page returns a stream of a page's raw bytes.
 func (v *Vault) page(ctx context.Context, name record.Hash) (io.Reader, error) {
 	if v.opener.Empty() {
-		return nil, fmt.Errorf("%s: %w", record.MetaName(name), ErrLocked)
+		return nil, &LockedError{Object: record.MetaName(name)}
 	}
 	b, err := v.stored(ctx, name)
 	if err != nil {
@@ -56,7 +56,7 @@ func (v *Vault) page(ctx context.Context, name record.Hash) (io.Reader, error) {
 	}
 	plain, err := v.opener.Reader(bytes.NewReader(b))
 	if errors.Is(err, seal.ErrWrongKey) {
-		return nil, fmt.Errorf("%s: %w: %v", record.MetaName(name), ErrLocked, err)
+		return nil, &LockedError{record.MetaName(name), err}
 	}
 	if err != nil {
 		return nil, &DamageError{record.MetaName(name), err}

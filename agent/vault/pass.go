@@ -29,10 +29,11 @@ const (
 type Span struct {
 	From, To string
 	// Splits are remembered keys at which the span's listing may be cut.
-	Splits []string
-	ranges []record.RootRange
-	mode   mode
-	short  ends // packs of its segments whose locks end too soon; nil without BeginOptions.MinLockLeft
+	Splits  []string
+	ranges  []record.RootRange
+	mode    mode
+	short   ends // packs of its segments whose locks end too soon; nil without BeginOptions.MinLockLeft
+	damaged bool // its segments refer to objects that are known to be damaged
 }
 
 // Rewrites reports whether records that did not change have to be handed to Keep all the same.
@@ -119,8 +120,10 @@ type Pass struct {
 	inRange int             // records of over that lie in the current range
 	last    string          // path of the last record written
 	waiting []*pendingSegment
-	overRef *segmentHandle // what ranges refer to over by, until it is closed
-	refs    int            // packs in the public list of the next commit
+	overRef *segmentHandle       // what ranges refer to over by, until it is closed
+	refs    int                  // packs in the public list of the next commit
+	added   record.ReadBack      // what is new of the records put since the last commit
+	lost    map[record.Hash]bool // segments that can't be read any more; the lister's
 }
 
 // segmentHandle is a segment that ranges refer to before it is stored.
@@ -136,43 +139,15 @@ type rangeOut struct {
 
 // NewPass plans a pass over everything.
 func (w *Writer) NewPass() *Pass {
+	if w.passed { // what an earlier pass stored and committed is not new any more
+		w.recall.forget()
+	}
+	w.passed = true
 	return &Pass{w: w, spans: plan(w.base.ranges)}
 }
 
 // Spans are the pass's spans in order.
 func (p *Pass) Spans() []*Span { return p.spans }
-
-// Old reads a span's records as the base has them.
-type Old struct{ m *merger }
-
-// Old opens the old records of all spans, to be read in order; Enter begins each span.
-func (p *Pass) Old(ctx context.Context) *Old {
-	var all []record.RootRange
-	for _, s := range p.spans {
-		all = append(all, s.ranges...)
-	}
-	return &Old{newMerger(ctx, p.w.vault, all, "", "")}
-}
-
-// OldRecord is a record of the base with its level in the stack; it may be one of a deletion.
-type OldRecord struct {
-	*record.Record
-	level int
-	based bool // it comes from the range's base
-}
-
-// Next returns the next old record, deletions included, or io.EOF.
-func (o *Old) Next() (OldRecord, error) {
-	r, level, err := o.m.next()
-	if err != nil {
-		return OldRecord{}, err
-	}
-	stack := o.m.ranges[o.m.at].Segments
-	return OldRecord{r, level, level < len(stack) && stack[level].Base}, nil
-}
-
-// Close ends the reading.
-func (o *Old) Close() { o.m.close() }
 
 // Begin starts span i. Spans are begun in order, and each is ended before the next; what one that was cut short leaves stays as it was.
 func (p *Pass) Begin(i int) {
@@ -203,6 +178,9 @@ func (p *Pass) Keep(ctx context.Context, r OldRecord) error {
 
 // Put takes a record that is new or changed.
 func (p *Pass) Put(ctx context.Context, r *record.Record) error {
+	if err := p.countNew(ctx, r); err != nil {
+		return err
+	}
 	return p.emit(ctx, r)
 }
 

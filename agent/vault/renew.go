@@ -9,10 +9,11 @@ import (
 	"farshore/agent/record"
 )
 
-// Renew looks, under BeginOptions.MinLockLeft, for what span i of the pass rests on: where the lock of a segment ends too soon, or that of a pack which it refers to, the
-// span is written anew, and such packs are remembered for Short. It is called before Begin of the span, and costs no request where all locks are known to last.
+// Renew looks for what span i of the pass rests on: where a segment is damaged, or a pack or page which it refers to, and, under BeginOptions.MinLockLeft, where the lock of one
+// ends too soon, the span is written anew, and such objects are remembered for Damaged and Short. It is called before Begin of the span, and costs no request where nothing is known
+// to be damaged and all locks are known to last.
 func (p *Pass) Renew(ctx context.Context, i int) error {
-	if p.w.guard == nil {
+	if p.w.guard == nil && len(p.w.damaged) == 0 {
 		return nil
 	}
 	s := p.spans[i]
@@ -23,8 +24,16 @@ func (p *Pass) Renew(ctx context.Context, i int) error {
 				continue
 			}
 			seen[seg.Name] = true
+			if len(p.w.damaged) > 0 {
+				if err := p.mendSegment(ctx, s, seg.Ref); err != nil {
+					return p.w.noteUnread(err)
+				}
+			}
+			if p.w.guard == nil || p.lost[seg.Name] {
+				continue
+			}
 			if err := p.renewSegment(ctx, s, seg.Ref); err != nil {
-				return err
+				return p.w.noteUnread(err)
 			}
 		}
 	}
@@ -183,9 +192,9 @@ func (p *Pass) shortPage(ctx context.Context, page record.PartPage, first *extre
 	return g.keep(state.LockOfRefs, page.Name, end)
 }
 
-// freshKeys returns the page of the chain's keys, stored anew where its lock ends too soon.
+// freshKeys returns the page of the chain's keys, stored anew where it is known to be damaged and can still be read, or its lock ends too soon.
 func (w *Writer) freshKeys(ctx context.Context, ref record.Ref) (record.Ref, error) {
-	_, ok, err := w.guard.metaLasts(ctx, ref)
+	ok, err := w.metaLasts(ctx, ref)
 	if err != nil || ok {
 		return ref, err
 	}
@@ -196,21 +205,18 @@ func (w *Writer) freshKeys(ctx context.Context, ref record.Ref) (record.Ref, err
 	return w.putBytes(ctx, raw)
 }
 
-// freshTables returns the chunk tables, those stored anew whose locks end too soon: without the packs that nothing may rest on any more, so that what is stored again and again in the
+// freshTables returns the chunk tables, those stored anew that are damaged or whose locks end too soon: without the packs that nothing may rest on any more, so that what is stored again and again in the
 // course of years does not make them ever larger.
 func (w *Writer) freshTables(ctx context.Context, tables []record.Ref) ([]record.Ref, error) {
-	if w.guard == nil {
+	if w.guard == nil && len(w.damaged) == 0 {
 		return tables, nil
 	}
 	out := make([]record.Ref, 0, len(tables))
 	for _, t := range tables {
-		_, ok, err := w.guard.metaLasts(ctx, t)
+		ok, err := w.metaLasts(ctx, t)
 		kept := true
 		if err == nil && !ok {
-			t, kept, err = w.rewriteTables(ctx, []record.Ref{t}, func(pack record.Ref) (bool, error) {
-				_, lasts, err := w.guard.packLasts(ctx, pack)
-				return lasts, err
-			})
+			t, kept, err = w.rewriteTables(ctx, []record.Ref{t}, func(pack record.Ref) (bool, error) { return w.packLasts(ctx, pack) })
 		}
 		if err != nil {
 			return nil, err

@@ -48,13 +48,13 @@ func (w *Writer) rootLasts(ctx context.Context) (bool, error) {
 		return false, nil
 	}
 	for _, p := range w.base.root.Pages {
-		if _, ok, err := w.guard.metaLasts(ctx, p.Ref); err != nil || !ok {
+		if ok, err := w.metaLasts(ctx, p.Ref); err != nil || !ok {
 			return false, err
 		}
 	}
-	_, ok, err := w.guard.metaLasts(ctx, *w.base.Commit.Root)
+	ok, err := w.metaLasts(ctx, *w.base.Commit.Root)
 	if err == nil && ok && w.base.Commit.List != nil {
-		_, ok, err = w.guard.metaLasts(ctx, *w.base.Commit.List)
+		ok, err = w.metaLasts(ctx, *w.base.Commit.List)
 	}
 	return ok, err
 }
@@ -109,7 +109,7 @@ func (w *Writer) pageRanges(ctx context.Context, root *record.Root) error {
 		ref, ok := known[sha256.Sum256(raw)]
 		if ok {
 			var err error
-			if _, ok, err = w.guard.metaLasts(ctx, ref); err != nil {
+			if ok, err = w.metaLasts(ctx, ref); err != nil {
 				return err
 			}
 		}

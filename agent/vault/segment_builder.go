@@ -2,6 +2,7 @@ package vault
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 
@@ -112,7 +113,11 @@ func (b *segmentBuilder) referPage(ctx context.Context, page record.PartPage) er
 	b.pages = append(b.pages, page.Ref)
 	extents, err := b.w.vault.extentPage(ctx, page)
 	if err != nil {
-		return err
+		var damage *DamageError
+		if errors.As(err, &damage) && b.w.damaged[page.Name] {
+			return nil // nobody can tell any more; the record is kept for the day that the page is brought back
+		}
+		return b.w.noteUnread(err)
 	}
 	seen := map[record.Hash]bool{}
 	for _, e := range extents {
@@ -162,7 +167,7 @@ func (b *segmentBuilder) seal(ctx context.Context, to string, ps *pendingSegment
 	ps.ref = ref
 	ps.section = record.ListSection{Segment: ref.Name, Packs: distinct(append(b.packs, b.behind...)), Meta: b.pages}
 	b.page, b.index = nil, nil
-	return nil
+	return b.w.noteDamage(&ps.section)
 }
 
 // distinct returns the references without repetition.

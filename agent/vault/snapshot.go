@@ -46,6 +46,12 @@ func (s *Snapshot) Source() record.Place { return s.root.Source }
 // Filter returns the include and exclude patterns that were in force.
 func (s *Snapshot) Filter() (include, exclude []string) { return s.root.Include, s.root.Exclude }
 
+// Ranges are the ranges of paths that the snapshot consists of, ascending, with the segments of each, newest first. They must not be changed.
+func (s *Snapshot) Ranges() []record.RootRange { return s.ranges }
+
+// Root is what the snapshot's root page says besides its ranges. It must not be changed.
+func (s *Snapshot) Root() *record.Root { return s.root }
+
 // Records yields the records with from ≤ path, and path < to unless to is empty, in order. Deleted items are not among them. After an error
 // it stops.
 func (s *Snapshot) Records(ctx context.Context, from, to string) iter.Seq2[*record.Record, error] {
@@ -118,7 +124,8 @@ type merger struct {
 	lastUse  map[record.Hash]int
 	cursors  map[record.Hash]*cursor
 	stack    []*cursor
-	at       int // index of the range that stack belongs to, -1 before the first
+	at       int                  // index of the range that stack belongs to, -1 before the first
+	lost     map[record.Hash]bool // segments that are passed over; may be nil
 }
 
 func newMerger(ctx context.Context, v *Vault, ranges []record.RootRange, from, to string) *merger {
@@ -172,6 +179,10 @@ func (m *merger) enter(i int) error {
 	start := max(r.From, m.from)
 	m.stack = m.stack[:0]
 	for _, s := range r.Segments {
+		if m.lost[s.Name] {
+			m.stack = append(m.stack, &cursor{err: io.EOF}) // levels are positions in the stack
+			continue
+		}
 		c := m.cursors[s.Name]
 		if c == nil {
 			c = openCursor(m.ctx, m.vault, s.Name)

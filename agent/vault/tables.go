@@ -26,6 +26,7 @@ type tableBuilder struct {
 	page    *pageBuilder
 	packs   []record.Ref
 	adopted []record.Hash
+	raw     int64 // bytes of packs before compression
 }
 
 // packStored records a pack that the store has: its chunks go to the local index, so that this and later runs find them, and to the table that
@@ -52,6 +53,9 @@ func (w *Writer) index(p state.Pack, committed bool) error {
 
 // indexLoaded is index for a pack of a chunk table: nobody has looked yet at the locks of packs that have the same chunks.
 func (w *Writer) indexLoaded(ctx context.Context, p state.Pack) error {
+	if w.damaged[p.Name] {
+		return nil
+	}
 	if w.guard != nil {
 		others, err := w.alsoIn(p)
 		if err != nil {
@@ -86,6 +90,9 @@ func (w *Writer) addPack(p state.Pack, adopted bool) error {
 		w.tables = &tableBuilder{page: newPageBuilder(w.vault.codec, w.params.FrameSize)}
 	}
 	w.tables.packs = append(w.tables.packs, record.Ref{Name: p.Name, Size: p.Size})
+	for i := range p.Chunks {
+		w.tables.raw += p.Chunks[i].Length
+	}
 	if adopted {
 		w.tables.adopted = append(w.tables.adopted, p.Name)
 	}
@@ -98,6 +105,7 @@ func (w *Writer) addMeta(ref record.Ref) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	w.added.meta = append(w.added.meta, ref)
+	w.recall.page(ref.Name)
 }
 
 func (w *Writer) tableHeader() []byte {
@@ -125,6 +133,7 @@ func (w *Writer) flushTable(ctx context.Context, min int64) error {
 	w.added.tables = append(w.added.tables, ref)
 	w.added.packs = append(w.added.packs, t.packs...)
 	w.added.adopted = append(w.added.adopted, t.adopted...)
+	w.added.raw += t.raw
 	w.mu.Unlock()
 	return w.local.MarkLoaded(w.domain, ref.Name)
 }
@@ -295,6 +304,10 @@ func (w *Writer) adopt(ctx context.Context) error {
 	if packs, err = w.local.Uncommitted(w.domain); err != nil {
 		return err
 	}
+	unfit, err := w.checkAdopted(ctx, packs)
+	if err != nil {
+		return err
+	}
 	infos, errs := w.statAll(ctx, packs)
 	for i, p := range packs {
 		info, err := infos[i], errs[i]
@@ -307,7 +320,13 @@ func (w *Writer) adopt(ctx context.Context) error {
 			if err := w.local.Forget(w.domain, p.Name); err != nil {
 				return err
 			}
+		case unfit[p.Name] != nil:
+			w.notice(Notice, record.PackName(p.Name), "stored by an earlier run, and does not read back: its content is stored anew (%v)", unfit[p.Name])
+			if err := w.local.Forget(w.domain, p.Name); err != nil {
+				return err
+			}
 		case err == nil && info.Size == p.Size:
+			w.recall.pack(p.Name, nil)
 			if err := w.addPack(p, true); err != nil {
 				return err
 			}

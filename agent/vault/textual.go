@@ -49,9 +49,13 @@ func (w *Writer) Lines(ctx context.Context, p record.Part, data []byte) (record.
 	return p, nil
 }
 
-// Read implements source.Sink.
+// Read implements source.Sink. A page that can't be read any more is remembered as damaged, so that the next pass captures its item afresh.
 func (w *Writer) Read(ctx context.Context, p *record.Part) ([]byte, error) {
-	return w.vault.Lines(ctx, p)
+	b, err := w.vault.Lines(ctx, p)
+	if err != nil {
+		return nil, w.noteUnread(err)
+	}
+	return b, nil
 }
 
 // Lines returns the bytes of a part that is in its record or in pages of lines, and checks them. Whoever can read records can read them; ErrLocked says that

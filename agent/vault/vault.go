@@ -59,6 +59,26 @@ func (e *DamageError) Unwrap() error { return e.Err }
 // ErrLocked says that a page needs a key that the reader does not have.
 var ErrLocked = errors.New("no key at hand opens it")
 
+// LockedError is ErrLocked of one stored object.
+type LockedError struct {
+	Object string
+	Err    error // why; nil where there is no key at all
+}
+
+// Error names the object.
+func (e *LockedError) Error() string {
+	if e.Err == nil {
+		return e.Object + ": " + ErrLocked.Error()
+	}
+	return fmt.Sprintf("%s: %v: %v", e.Object, ErrLocked, e.Err)
+}
+
+// Is reports whether the target is ErrLocked.
+func (e *LockedError) Is(target error) bool { return target == ErrLocked }
+
+// Unwrap returns the cause.
+func (e *LockedError) Unwrap() error { return e.Err }
+
 // Cache keeps stored meta objects close by. It answers only with bytes that have the hash in the name, which it checks itself. Implementations must be safe for
 // concurrent use.
 type Cache interface {
@@ -85,6 +105,7 @@ type Vault struct {
 	bucket     *providers.Bucket
 	codec      *pack.Codec
 	opener     *seal.Opener
+	held       []string // recipients that the identities at hand answer to, as far as they tell
 	cache      Cache
 	id         string
 	owner      sign.PublicKey
@@ -105,6 +126,11 @@ func Open(ctx context.Context, b *providers.Bucket, o Options) (*Vault, error) {
 		return nil, err
 	}
 	v := &Vault{bucket: b, codec: codec, opener: seal.NewOpener(o.Identities...), cache: o.Cache, sightings: newSightings(), seen: slices.Clone(o.Seen)}
+	for _, id := range o.Identities {
+		if r, err := seal.RecipientOf(id); err == nil {
+			v.held = append(v.held, r)
+		}
+	}
 	if err := v.loadStatements(ctx, o); err != nil {
 		return nil, err
 	}
@@ -136,6 +162,14 @@ func (v *Vault) Bucket() *providers.Bucket { return v.bucket }
 
 // CanOpen reports whether any identity was given.
 func (v *Vault) CanOpen() bool { return !v.opener.Empty() }
+
+// OpensAll reports whether the identities at hand should open every pack that was ever stored: each of the owner's statements names a recovery recipient that one of them
+// answers to. A pack that they do not open is then not sealed as it should be. False says nothing: an identity that does not tell its recipient does not count.
+func (v *Vault) OpensAll() bool {
+	return !slices.ContainsFunc(v.statements, func(st *record.Statement) bool {
+		return !slices.ContainsFunc(recipients(st, record.RoleRecovery), func(r string) bool { return slices.Contains(v.held, r) })
+	})
+}
 
 func (v *Vault) note(s Severity, object, format string, args ...any) {
 	if len(v.findings) == maxNotes {

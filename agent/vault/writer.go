@@ -8,6 +8,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -32,6 +33,11 @@ type BeginOptions struct {
 	Now func() time.Time
 	// MinLockLeft is for how long what a new snapshot rests on must still be locked; 0 asks for nothing. Content whose pack's lock ends sooner is stored anew.
 	MinLockLeft time.Duration
+	// ReadBack is how much of what a commit adds is read back from the vault before it. The zero value: nothing.
+	ReadBack ReadBack
+	// Damaged are packs and pages that are known to be damaged or missing: nothing new rests on them, and what does is stored anew where it can be. The Writer reads it, and
+	// adds what the local state knows.
+	Damaged map[record.Hash]bool
 }
 
 // Writer appends to one source's chain: parts become chunks in packs, records become segments, and Commit makes it all a snapshot. Part may be
@@ -56,7 +62,13 @@ type Writer struct {
 	domain     string // the chain's id
 	keyID      string
 	guard      *guard // nil without MinLockLeft
+	back       ReadBack
+	recall     *recall
+	seen       atomic.Bool // something of a pack was read back: the credential may read them
+	unseen     bool        // the credential may not read packs; the Pass's
+	damaged    map[record.Hash]bool
 	base       *Snapshot
+	states     []record.StateRef                  // capture state of the next commit; the Pass's
 	lists      map[record.Hash]record.LiveSegment // live segments of the base, with the list that has each one's section
 	continues  *record.Continues                  // an earlier chain's last good commit, for the first commit
 	intent     state.Head                         // of an earlier run: a commit that may yet arrive
@@ -67,6 +79,7 @@ type Writer struct {
 	segments   sync.WaitGroup // segments on their way to the store
 	records    int            // put since the temporary names of packs were last rotated; the Pass's
 	failed     bool           // a commit failed; the Pass's
+	passed     bool           // a Pass was begun
 
 	flushing sync.Mutex // held while a chunk table is stored
 
@@ -81,6 +94,7 @@ type added struct {
 	packs, meta []record.Ref
 	adopted     []record.Hash
 	tables      []record.Ref
+	raw         int64 // bytes of packs before compression
 }
 
 // ErrForeignCommit says that an agent found a commit in its chain which it did not write: somebody else uses its key, or its state was
@@ -93,6 +107,10 @@ func (v *Vault) Begin(ctx context.Context, o BeginOptions) (*Writer, error) {
 	w := &Writer{
 		vault: v, local: o.Local, agent: o.Agent, source: o.Source, include: o.Include, exclude: o.Exclude, now: o.Now,
 		params: v.Statement().Parameters, lists: map[record.Hash]record.LiveSegment{},
+		back: o.ReadBack.defaults(), recall: newRecall(), damaged: maps.Clone(o.Damaged),
+	}
+	if w.damaged == nil {
+		w.damaged = map[record.Hash]bool{}
 	}
 	if w.now == nil {
 		w.now = time.Now
@@ -129,6 +147,7 @@ func (w *Writer) Close() {
 		w.packer.close()
 	}
 	w.segments.Wait()
+	w.recall.forget()
 }
 
 // Chain is the chain written to.
@@ -136,6 +155,9 @@ func (w *Writer) Chain() *Chain { return w.chain }
 
 // Base is the newest snapshot of the chain; it is never nil.
 func (w *Writer) Base() *Snapshot { return w.base }
+
+// Vault is the vault written to.
+func (w *Writer) Vault() *Vault { return w.vault }
 
 // Stored tells how many bytes of new chunks, how many packs and how many chunks this Writer has taken so far.
 func (w *Writer) Stored() (bytes, packs, chunks int64) {
@@ -193,17 +215,14 @@ func (w *Writer) openChain(ctx context.Context) error {
 	if newest == nil {
 		return fmt.Errorf("chain %s has no snapshot to go on from", chain.ID)
 	}
+	if err := w.loadDamage(); err != nil {
+		return err
+	}
 	// Whether locks can be read at all shows before anything is captured.
 	if _, _, err := w.guard.metaLasts(ctx, *newest.Root); err != nil {
 		return err
 	}
-	if w.base, err = w.vault.Snapshot(ctx, newest); err != nil {
-		return err
-	}
-	if err := w.loadKeys(ctx); err != nil {
-		return err
-	}
-	if err := w.loadLists(ctx, newest); err != nil {
+	if err := w.openBase(ctx, newest); err != nil {
 		return err
 	}
 	return w.loadTables(ctx)
@@ -347,19 +366,6 @@ func (w *Writer) startChain(ctx context.Context) error {
 	return err
 }
 
-func (w *Writer) loadKeys(ctx context.Context) error {
-	keys, err := decodePage(ctx, w.vault, w.base.root.Keys.Name, record.DecodeKeys)
-	if err != nil {
-		return err
-	}
-	for _, k := range keys {
-		if k.Domain == w.domain {
-			return w.useKeys(k)
-		}
-	}
-	return &DamageError{record.MetaName(w.base.root.Keys.Name), fmt.Errorf("it has no keys for chain %s", w.domain)}
-}
-
 func (w *Writer) useKeys(k record.DomainKeys) error {
 	var err error
 	w.keyID = k.ID
@@ -367,22 +373,6 @@ func (w *Writer) useKeys(k record.DomainKeys) error {
 	w.cutter, err = chunk.New(chunk.Params{Min: int(w.params.ChunkMin), Normal: int(w.params.ChunkNormal), Max: int(w.params.ChunkMax), Algorithm: w.params.Chunking}, k.Cutting)
 	w.tables = nil
 	return err
-}
-
-// loadLists learns which list has each live segment's section.
-func (w *Writer) loadLists(ctx context.Context, c *Commit) error {
-	if c.List == nil {
-		return nil
-	}
-	live, err := w.vault.Live(ctx, *c.List)
-	if err != nil {
-		return err
-	}
-	for _, s := range live.Segments {
-		w.lists[s.Name] = s
-	}
-	w.listPages = pagesOf(live.Lists[1:])
-	return nil
 }
 
 // descriptor seals the source's description for the chain's first commit.

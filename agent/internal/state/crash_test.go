@@ -12,11 +12,12 @@ import (
 	"strings"
 	"testing"
 
+	"golang.org/x/sys/unix"
+
 	"farshore/agent/record"
 
 	"github.com/cockroachdb/pebble/v2/vfs"
 	"github.com/cockroachdb/pebble/v2/vfs/errorfs"
-	"golang.org/x/sys/unix"
 )
 
 // childDir tells the test binary to be the other process, in this directory.
@@ -91,6 +92,16 @@ func TestLockedInOneProcess(t *testing.T) {
 		t.Errorf("got %v", err)
 	}
 	reopen(t, s)
+}
+
+// TestUnlockedBesideACopy closes a store while a copy of the lock's descriptor is open, as a child has one between its fork and its program: the lock is given up all the same.
+func TestUnlockedBesideACopy(t *testing.T) {
+	dir := t.TempDir()
+	s := open(t, dir)
+	fd, err := unix.Dup(int(s.lock.Fd()))
+	must(t, err)
+	reopen(t, s)
+	must(t, unix.Close(fd))
 }
 
 // TestLockedAndDamaged makes sure that a store in use is never set aside.

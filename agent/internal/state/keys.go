@@ -20,6 +20,7 @@ import (
 //	intent     chain                   → seq (8), hash
 //	source     source's name           → chain
 //	lock       domain, object's name, LockOf → until when, in seconds since 1970 (8)
+//	damaged    domain, object's name   → nothing
 //
 // Numbers in keys are big-endian. A domain is a chain's id, 16 bytes. A chunk's name stands in full: 16 bytes of it would save a quarter
 // of the space and never meet by accident (2^32 chunks: one chance in 2^65), but nothing that reads a place back could notice if two did meet,
@@ -38,6 +39,7 @@ const (
 	kindIntent = 'i'
 	kindSource = 's'
 	kindLock   = 'k'
+	kindDamage = 'd'
 )
 
 // chainID is a chain's id in bytes.

@@ -15,8 +15,8 @@ import (
 // lockFile is never removed: whoever removed it could leave two processes with locks on two files.
 const lockFile = "lock"
 
-// lockDir takes the exclusive lock of the directory and writes this process's id into it. The lock ends with the file's closing,
-// so also with the process, however that ends; children do not inherit it.
+// lockDir takes the exclusive lock of the directory and writes this process's id into it. The lock ends with unlock, and with the process, however that ends; programs that it
+// starts do not inherit it.
 func lockDir(dir string) (*os.File, error) {
 	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
 	if err != nil {
@@ -29,9 +29,14 @@ func lockDir(dir string) (*os.File, error) {
 		return nil, errors.Join(err, f.Close())
 	}
 	if err := writePID(f); err != nil {
-		return nil, errors.Join(err, f.Close())
+		return nil, errors.Join(err, unlock(f))
 	}
 	return f, nil
+}
+
+// unlock gives the lock up. Closing the file is not enough: a child that was forked a moment ago has it open too until it begins its program, and the lock would last as long.
+func unlock(f *os.File) error {
+	return errors.Join(unix.Flock(int(f.Fd()), unix.LOCK_UN), f.Close())
 }
 
 func writePID(f *os.File) error {

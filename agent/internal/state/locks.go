@@ -14,11 +14,13 @@ import (
 type LockOf byte
 
 // Ends are remembered of an object's own lock; of the earliest among the objects that it refers to, which never change; and of the latest among those of them that could not be
-// stored anew when it was written, though their locks ended too soon.
+// stored anew when it was written, though their locks ended too soon. LockOfDamage is no lock: its seconds are how many damaged objects a segment refers to that could not be
+// left out when it was written.
 const (
 	LockOfObject LockOf = 'o'
 	LockOfRefs   LockOf = 'r'
 	LockOfStuck  LockOf = 's'
+	LockOfDamage LockOf = 'd'
 )
 
 // SetLock remembers until when an object, or all that it refers to, is locked at least: binding locks can be extended and never shortened. It need not be durable: the vault
@@ -64,7 +66,7 @@ func lockKey(id chainID, of LockOf, object record.Hash) []byte {
 // forgetLock drops what is remembered of an object.
 func forgetLock(b *pebble.Batch, id chainID, object record.Hash) error {
 	var errs []error
-	for _, of := range []LockOf{LockOfObject, LockOfRefs, LockOfStuck} {
+	for _, of := range []LockOf{LockOfObject, LockOfRefs, LockOfStuck, LockOfDamage} {
 		errs = append(errs, b.Delete(lockKey(id, of, object), nil))
 	}
 	return errors.Join(errs...)

@@ -60,18 +60,7 @@ func (s *Store) Commit(domain string, packs []record.Hash) error {
 // Forget drops a pack that turned out missing or damaged, durably: its chunks are absent from now on, until another pack with
 // them is added. A chunk that the pack shares with a later one is absent too, and is stored once more.
 func (s *Store) Forget(domain string, pack record.Hash) error {
-	id, err := parseChain(domain)
-	if err != nil {
-		return err
-	}
-	return s.update("forget a pack", pebble.Sync, func(db *pebble.DB, b *pebble.Batch) error {
-		return eachNumber(db, id, pack, func(n uint32) error {
-			return errors.Join(
-				b.Delete(key(nil, kindPack, id, pack[:]), nil), forgetLock(b, id, pack),
-				b.Delete(numberKey(kindNumber, id, n), nil),
-				b.Delete(numberKey(kindOpen, id, n), nil))
-		})
-	})
+	return s.ForgetAll(domain, []record.Hash{pack})
 }
 
 // eachNumber calls f with the pack's number, if it has one.
@@ -92,7 +81,7 @@ func (s *Store) Reset(domain string) error {
 		return err
 	}
 	return s.update("reset a domain", pebble.Sync, func(_ *pebble.DB, b *pebble.Batch) error {
-		for _, kind := range []byte{kindChunk, kindPack, kindNumber, kindOpen, kindLoaded, kindLock} {
+		for _, kind := range []byte{kindChunk, kindPack, kindNumber, kindOpen, kindLoaded, kindLock, kindDamage} {
 			from, to := span(kind, id)
 			if err := b.DeleteRange(from, to, nil); err != nil {
 				return err

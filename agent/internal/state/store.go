@@ -94,7 +94,7 @@ func Open(dir string, o Options) (*Store, error) {
 	}
 	s.lock = lock
 	if err := s.open(o); err != nil {
-		return nil, errors.Join(s.fail("open", err), lock.Close())
+		return nil, errors.Join(s.fail("open", err), unlock(lock))
 	}
 	return s, nil
 }
@@ -137,7 +137,7 @@ func (s *Store) Close() error {
 	}
 	err := s.db.Close()
 	s.db = nil
-	if err := errors.Join(err, s.lock.Close()); err != nil {
+	if err := errors.Join(err, unlock(s.lock)); err != nil {
 		return s.fail("close", err)
 	}
 	return nil
