@@ -184,7 +184,8 @@ type Part struct {
 	// Digest is the SHA-256 over what was checked, in the order of the draw: for each object a byte, 0 for a pack and 1 for a page, and the 32 bytes of its name. Of
 	// PartCoverage and PartAll it is in ascending order of (name, kind) within each sweep.
 	Digest record.Hash `json:"digest"`
-	// Sweeps are what PartCoverage went over, in this order.
+	// Sweeps are what PartCoverage went over, in this order. Of PartAll they are the runs of names that the ledger rests on: of what was checked, all but what is neither intact
+	// nor on the list of the damaged.
 	Sweeps []Sweep `json:"sweeps,omitempty"`
 }
 

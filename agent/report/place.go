@@ -78,7 +78,7 @@ func laneOf(ctx context.Context, v *vault.Vault, signer string, wanted record.Ha
 		return nil, err
 	}
 	if s.names > maxNames || s.flooded {
-		return nil, fmt.Errorf("%s%s/ has more objects than are looked at: somebody floods it", Room, signer)
+		return nil, fmt.Errorf("%s%s/ has more objects, or more bytes of them, than are looked at: somebody floods it, and the owner has to take that credential away; then he names another key in place of this one", Room, signer)
 	}
 	return &s.lane, nil
 }

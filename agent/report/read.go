@@ -26,10 +26,12 @@ const (
 
 // Bounds of a reading. Whoever may create below reports/ can create without end.
 const (
-	// maxNames is the most names that are listed of one signer, and of all that are nobody's, maxRead the most objects that are read of one signer, and maxReadBytes about how
-	// many bytes those may have: who has one key, or none, must not keep the others' reports from being read.
+	// maxNames is the most names that are listed of one signer, and of all that are nobody's, maxRead the most objects that are read of one signer and do not count, and maxReadBytes
+	// about how many bytes he may have: who has one key, or none, must not keep the others' reports from being read. maxCounted is the most that count: of eleven years, with an audit
+	// an hour.
 	maxNames     = 200_000
 	maxRead      = 20_000
+	maxCounted   = 195_000
 	maxReadBytes = 4 << 30
 	// maxFindings is the most findings that are kept.
 	maxFindings = 1000
@@ -64,7 +66,8 @@ type shelf struct {
 	keeps    bool // entries are wanted
 	lane     lane
 	names    int
-	seen     int          // of the lane
+	seen     int          // of the lane, that do not count
+	counted  int          // of the lane, that do
 	spent    atomic.Int64 // bytes that were read of the lane
 	flooded  bool         // some of the lane was not looked at
 	junk     int
@@ -110,16 +113,16 @@ func (s *shelf) take(ctx context.Context, n providers.Name) error {
 		}
 		key, known := s.keyOf(signer)
 		s.lane = lane{signer: signer, key: key, known: known, free: 1, wanted: s.lane.wanted}
-		s.seen, s.flooded = 0, false
+		s.seen, s.counted, s.flooded = 0, 0, false
 		s.spent.Store(0)
 	}
 	switch {
 	case !s.lane.known:
 		s.lane.stray++
 		return nil
-	case s.seen >= maxRead || s.spent.Load() > int64(maxReadBytes):
+	case s.seen >= maxRead || s.counted >= maxCounted || s.spent.Load() > int64(maxReadBytes):
 		if !s.flooded {
-			s.note(vault.Tampering, Room+signer+"/", "it has more than %d reports, or more than %d bytes of them: those from %s on were not looked at", maxRead, int64(maxReadBytes), n.Name)
+			s.note(vault.Tampering, Room+signer+"/", "it has more than %d objects that do not count, %d reports, or %d bytes of them: those from %s on were not looked at", maxRead, maxCounted, int64(maxReadBytes), n.Name)
 		}
 		s.flooded = true
 		return nil
@@ -292,6 +295,7 @@ func orNone(h record.Hash) string {
 // count takes a report into the shelf.
 func (s *shelf) count(r *Entry) {
 	s.Counted++
+	s.seen, s.counted = s.seen-1, s.counted+1
 	if r.Drill != nil && (s.Drill == nil || r.Time.After(s.Drill.Time)) {
 		whole := *r
 		s.Drill = &whole

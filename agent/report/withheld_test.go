@@ -2,12 +2,17 @@ package report
 
 import (
 	"context"
+	"crypto/sha256"
 	"errors"
+	"fmt"
 	"io"
 	"strings"
 	"testing"
+	"time"
 
+	"farshore/agent/record"
 	"farshore/agent/vault"
+	"farshore/crypto/sign"
 	"farshore/providers"
 	"farshore/providers/mem"
 )
@@ -81,5 +86,26 @@ func TestFloodedLane(t *testing.T) {
 	}
 	if len(s.Findings) != maxFindings {
 		t.Errorf("%d findings", len(s.Findings))
+	}
+}
+
+// TestDiligentAuditor has an auditor leave more reports than junk would be read of: all count, and he goes on.
+func TestDiligentAuditor(t *testing.T) {
+	d := newDesk(t)
+	c := &Commitment{Vault: must2(record.ParseHash(d.id)), Statement: 2, Seed: sum("seed")}
+	for i := range int64(maxRead + 10) {
+		d.now = d.now.Add(time.Second)
+		c.Time = d.now
+		body, err := Encode(c)
+		must(t, body, err)
+		stored, err := sign.Envelope(sign.KindReport, d.id, body, d.auditor)
+		must(t, stored, err)
+		d.store.Set(Name(d.auditor.ID(), i+1), stored)
+		hash := record.Hash(sha256.Sum256(stored))
+		c.Prev = &hash
+	}
+	name := d.leave(d.audit(nil, c.Prev), d.auditor)
+	if s := d.read(fmt.Sprintf("notice %s%s/ ", Room, d.auditor.ID())); s.Counted != maxRead+11 || s.LastAudit(d.auditor.ID()).Name != name {
+		t.Errorf("%d count, and the last is not %s", s.Counted, name)
 	}
 }

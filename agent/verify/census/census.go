@@ -25,7 +25,8 @@ type Object struct {
 	Meta bool
 	// Size is its stored bytes, as that commit states them.
 	Size int64
-	// Chain is the index, into Census.Heads, of the chain whose commit names it first: that of the lowest id, and of its commits the earliest.
+	// Chain is the index, into Census.Heads, of the chain whose commit names it first: that of the earliest time, of those of one time that of the chain of the lowest id, and of its
+	// commits the earliest. So nobody who names what was long there makes it new.
 	Chain int32
 	// Seq is the number of that commit.
 	Seq int64

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"cmp"
 	"encoding/binary"
+	"time"
 
 	"farshore/agent/record"
 )
@@ -81,9 +82,10 @@ func (e *entry) decode(b []byte) {
 	e.flags = b[52]
 }
 
-// fold passes on, of entries in order, the first of each object and kind.
+// fold passes on, of entries in order, one of each object and kind: that of the earliest commit, and of those the first.
 type fold struct {
 	out  func(entry) error
+	time func(*entry) time.Time // of its commit; nil: the first are taken
 	last entry
 	any  bool
 }
@@ -93,6 +95,9 @@ func (f *fold) add(e entry) error {
 		f.last.flags |= e.flags & flagDisputed
 		if f.last.size != e.size {
 			f.last.flags |= flagDisputed
+		}
+		if f.time != nil && e.kind() != needed && f.time(&e).Before(f.time(&f.last)) {
+			f.last.size, f.last.seq, f.last.chain = e.size, e.seq, e.chain
 		}
 		return nil
 	}

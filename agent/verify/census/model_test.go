@@ -153,7 +153,9 @@ func (f *fake) model() model {
 					at := key{r.Name, room == 1}
 					if old, ok := found[at]; ok {
 						disputed[at] = disputed[at] || old.Size != r.Size
-						continue
+						if !k.Time.Before(chains[old.Chain].Commits[old.Seq-1].Time) {
+							continue
+						}
 					}
 					found[at] = Object{Name: r.Name, Meta: room == 1, Size: r.Size, Chain: int32(i), Seq: k.Seq}
 				}

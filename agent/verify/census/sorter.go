@@ -4,15 +4,17 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 )
 
 // sorter puts entries in order, each object and kind once, in bounded memory: runs that are sorted in memory go to scratch files and are merged. Whoever signs commits
 // chooses the names in them; no choice of names makes it slower or larger. Not safe for concurrent use.
 type sorter struct {
 	scratch *scratch
-	most    int // entries that are held
-	per     int // entries of a block of a file
-	ways    int // files that are merged at a time
+	time    func(*entry) time.Time // as fold has it
+	most    int                    // entries that are held
+	per     int                    // entries of a block of a file
+	ways    int                    // files that are merged at a time
 	held    []entry
 	runs    []*table
 }
@@ -54,7 +56,7 @@ func (s *sorter) add(e entry) error {
 func (s *sorter) order() {
 	slices.SortFunc(s.held, compare)
 	kept := s.held[:0]
-	f := fold{out: func(e entry) error { kept = append(kept, e); return nil }}
+	f := fold{out: func(e entry) error { kept = append(kept, e); return nil }, time: s.time}
 	for _, e := range s.held { // kept ends before what is read
 		_ = f.add(e) // out does not fail
 	}
@@ -136,7 +138,7 @@ func (s *sorter) mergeSome(ctx context.Context) error {
 
 // mergeInto merges runs, folded, and removes their files.
 func (s *sorter) mergeInto(ctx context.Context, runs []*table, out func(entry) error) error {
-	f := fold{out: out}
+	f := fold{out: out, time: s.time}
 	if err := merge(ctx, runs, f.add); err != nil {
 		return err
 	}

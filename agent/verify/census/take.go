@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"math"
 	"sync"
+	"time"
 
 	"golang.org/x/sync/errgroup"
 	"golang.org/x/sync/semaphore"
@@ -57,6 +58,7 @@ func takeWith(ctx context.Context, from reader, chains []*vault.Chain, o Options
 	}
 	c := &Census{withheld: from.Withheld, chains: chains, scratch: s, progress: o.Progress}
 	t := &taker{from: from, chains: chains, o: o, most: max(1, o.Memory/8), sort: newSorter(s, o.Memory)}
+	t.sort.time = func(e *entry) time.Time { return chains[e.chain].Commits[e.seq-1].Time }
 	t.space = semaphore.NewWeighted(t.most)
 	if err := t.fill(ctx, c); err != nil {
 		return nil, errors.Join(err, s.close())

@@ -187,6 +187,8 @@ func (f *fill) remedy(u *use) (remedy, advice string) {
 		return report.RemedyNeedless, "no item rests on it"
 	case told == 0:
 		return report.RemedyUnknown, joined(f.why(u), back)
+	case unchanged == told && f.elsewhere(u) != "":
+		return report.RemedySource, fmt.Sprintf("%s unchanged at the source, and stored anew: only the older snapshots lack what rested on it, until its right bytes are back", lookedAt(unchanged))
 	case unchanged == told:
 		return report.RemedySource, fmt.Sprintf("run `farshore replicate`: %s unchanged at the source, and the next pass stores what is missing anew", lookedAt(unchanged))
 	case unchanged > 0:

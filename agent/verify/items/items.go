@@ -25,7 +25,8 @@ type Options struct {
 	// Restore says that an identity which opens packs is at hand. Without it items are drawn for the comparison with their source alone, and only where Live has some.
 	Restore bool
 	// Bytes is how much may be read, about: the segments that the draw needs, and what restoring the items takes (an extent costs its length, and 1 MiB at the
-	// least). 0: no bound. It also bounds the bytes read at the sources, and again those of the repositories. At least one item is dealt with.
+	// least). 0: no bound. It also bounds the bytes read at the sources, and again those of the repositories. At least one item is dealt with, unless it alone takes ten times
+	// as much.
 	Bytes int64
 	// Deadline is when to stop; zero: never.
 	Deadline time.Time

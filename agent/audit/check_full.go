@@ -1,0 +1,76 @@
+package audit
+
+import (
+	"context"
+	"encoding/hex"
+	"slices"
+
+	"farshore/agent/report"
+	"farshore/agent/verify/bound"
+	"farshore/agent/verify/census"
+	"farshore/agent/verify/draw"
+)
+
+// everything holds a full verification to what there was.
+func (c *checker) everything(ctx context.Context) error {
+	p := report.Part{Part: report.PartAll}
+	for _, x := range c.a.Parts {
+		if x.Part == report.PartAll {
+			p = x
+		}
+	}
+	pop := c.census.Population()
+	c.plan = &draw.Plan{Sweeps: p.Sweeps, SweepObjects: pop.Packs + pop.Pages}
+	if p.Planned != c.plan.SweepObjects {
+		c.lie("part all: the report says %d objects, and there are %d", p.Planned, c.plan.SweepObjects)
+		return nil
+	}
+	if err := c.part(&p, c.census.Objects(ctx)); err != nil {
+		return err
+	}
+	c.censuses(&p)
+	return c.runs(ctx, &p)
+}
+
+// runs holds the sweeps of a full verification to what it checked: its ledger has what they go over as verified, and they may leave out what they like.
+func (c *checker) runs(ctx context.Context, p *report.Part) error {
+	for i, s := range p.Sweeps {
+		if s.Only != report.SweepAll || i > 0 && (p.Sweeps[i-1].To == "" || p.Sweeps[i-1].To > s.From) {
+			c.lie("part all: its sweeps are none that go over everything once, in order")
+			c.plan.Sweeps = nil
+			return nil
+		}
+	}
+	n := int64(0)
+	for o, err := range c.census.Objects(ctx) {
+		if err != nil {
+			return err
+		}
+		if n++; n > p.Checked && slices.ContainsFunc(p.Sweeps, func(s report.Sweep) bool { return within(s, o) }) {
+			c.lie("part all: its sweeps go over more than the %d objects that were checked", p.Checked)
+			return nil
+		}
+	}
+	return nil
+}
+
+func within(s report.Sweep, o census.Object) bool {
+	at := hex.EncodeToString(o.Name[:8])
+	return s.From <= at && (s.To == "" || at < s.To)
+}
+
+// censuses holds the bounds of a full verification to its part: there are some where every object was dealt with.
+func (c *checker) censuses(p *report.Part) {
+	pop, failed := c.census.Population(), int64(0)
+	for _, b := range c.a.Bounds {
+		n := map[string]int64{report.UnitPacks: pop.Packs, report.UnitPages: pop.Pages}
+		c.same("bound of "+b.Unit, b, bound.Of(b.Unit, n[b.Unit], n[b.Unit], b.Failed, false))
+		failed += b.Failed
+	}
+	switch bad := p.Failed + p.Unread; {
+	case len(c.a.Bounds) > 0 && p.Checked < p.Planned:
+		c.lie("it has bounds of what it did not read to the end")
+	case len(c.a.Bounds) > 0 && (len(c.a.Bounds) != 2 || failed != bad):
+		c.lie("its bounds count %d that failed or were not given, and its part %d", failed, bad)
+	}
+}

@@ -1,0 +1,118 @@
+package audit
+
+import (
+	"slices"
+
+	"farshore/agent/report"
+)
+
+// verdict says in a word what came of an audit. Damage comes before tampering: what something lies over, and is whole beneath, can be restored.
+func verdict(a *report.Audit, done progress, n *notes) string {
+	failed := slices.ContainsFunc(a.Parts, func(p report.Part) bool { return p.Failed > 0 })
+	rolled := slices.ContainsFunc(a.Sources, func(s report.SourceState) bool { return s.RolledBack })
+	switch {
+	case len(a.Damaged) > 0, a.MoreDamaged > 0, failed, a.Inventory.Missing > 0, a.Inventory.WrongSize > 0, n.damage, a.Items.Failed > 0, a.Items.Differ > 0, a.Repos.Problems > 0,
+		a.Drill != nil && a.Drill.Failed > 0:
+		return report.VerdictDamaged
+	case n.tampered, rolled:
+		return report.VerdictTampered
+	case short(a, done):
+		return report.VerdictIncomplete
+	}
+	return report.VerdictIntact
+}
+
+// short reports whether something was not checked that was to be checked.
+func short(a *report.Audit, done progress) bool {
+	if a.End != report.EndDone || a.Mode != report.ModeDrill && !a.Inventory.Done {
+		return true
+	}
+	if slices.ContainsFunc(a.Parts, func(p report.Part) bool { return p.Checked < p.Planned || p.Unread > 0 }) {
+		return true
+	}
+	return done.left > 0 || done.items && !done.full || a.Items.Locked > 0 || a.Repos.Unchecked > 0
+}
+
+// unchecked says what was not checked, as numbers.
+func (r *run) unchecked() (out []report.NotChecked) {
+	a := r.a
+	add := func(what string, count int64, why string) {
+		if count != 0 {
+			out = append(out, report.NotChecked{What: what, Count: count, Why: why})
+		}
+	}
+	all := a.Population.Packs + a.Population.Pages
+	if !a.Inventory.Done {
+		add("objects in the store's listing", max(0, all-a.Inventory.Present-a.Inventory.Missing), "the listing did not come to its end")
+	}
+	if a.Inventory.Versions == "denied" {
+		add("versions of names", -1, "the credential may not list them: what lies over or beneath an object is not known")
+	}
+	add("chains", r.done.left, "there are more than a report can list, which no sources of yours make: have the owner revoke what the key signed that began them")
+	over := r.over.more + r.over.left
+	if a.Mode == report.ModeFull && r.done.full {
+		over = 0 // what did not fit into the list was looked into all the same
+	}
+	add("names that something lies over or beneath", over, "more than this run could look into: whether the right bytes are among them is not known")
+	r.uncheckedObjects(add, all)
+	r.uncheckedItems(add)
+	r.uncheckedLocks(add)
+	if a.Keys.DrillOpened+a.Keys.DrillFailed == 0 {
+		add("headers of packs", a.Population.Packs, "no header drill is on record: that the recovery key opens the packs was not tried, other than by items that were restored")
+	}
+	return out
+}
+
+// uncheckedObjects counts the objects that were not read.
+func (r *run) uncheckedObjects(add func(string, int64, string), all int64) {
+	for room, what := range []string{"packs", "pages"} {
+		if n := r.reads.refused[room]; n > 0 && !r.reads.gave[room] {
+			add(what+" that were asked for", int64(n), "the credential may not read them, or the store gives none of them")
+		}
+	}
+	add("objects that were not read whole", all-r.reads.dealt, "not drawn, not reached, or not given by the store, in this run")
+	for _, p := range r.a.Parts {
+		add("drawn objects of part "+p.Part, p.Planned-p.Checked, "the run ended before")
+	}
+}
+
+// uncheckedItems counts the items and sources that were not put together and compared.
+func (r *run) uncheckedItems(add func(string, int64, string)) {
+	a := r.a
+	why := "not drawn, or not reached; one that was drawn twice counts twice"
+	switch {
+	case !r.v.CanOpen():
+		why = "no key at hand opens them"
+	case !r.o.Recovery:
+		why = "no recovery identity at hand: only a comparison with the source was possible"
+	case r.o.Source != "":
+		why = "not drawn, not reached, or not of the source that was asked for"
+	}
+	left := max(0, a.Population.Items-a.Items.Restored-a.Items.Failed)
+	if a.Mode == report.ModeFull && a.Items.Tried && r.done.full && r.o.Source == "" {
+		left, why = a.Items.Locked, "no key at hand opens them"
+	}
+	add("items that were not put together", left, why)
+	missing := int64(0)
+	for _, c := range r.chains {
+		if k, _ := newest(c); k != nil && !c.Retired() && !(r.done.answered[c.Source.Name] && slices.Contains(r.chosen(), c)) {
+			missing++
+		}
+	}
+	why = "they are not at hand here, they did not answer, or nothing of them was drawn or reached"
+	if a.Mode == report.ModeFull {
+		why = "they are not at hand here, they did not answer or were not reached, or they hold objects: those only a sample compares"
+	}
+	add("sources that were not compared", missing, why)
+}
+
+// uncheckedLocks counts the locks that nobody asked for.
+func (r *run) uncheckedLocks(add func(string, int64, string)) {
+	l := r.a.Locks
+	if !r.done.locks {
+		add("locks", -1, "the store can't be asked for them, or was not")
+		return
+	}
+	add("locks", l.Needed-l.Asked, "a sample was asked for")
+	add("locks that were asked for", l.Unknown, "the store did not tell, or does not have the object as it was stored")
+}
