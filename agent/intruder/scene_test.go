@@ -120,6 +120,21 @@ type scene struct {
 // newScene makes a vault with the owner's credential, and three snapshots with the agent's.
 func newScene(t *testing.T, at *place) *scene {
 	t.Helper()
+	s := emptyScene(t, at)
+	for pass := range 3 {
+		for i := range 4 {
+			s.src.items[fmt.Sprintf("%d/%d", pass, i)] = noise(uint64(pass*10+i), 30_000)
+		}
+		s.src.items["changes"] = noise(uint64(90+pass), 5000+pass)
+		delete(s.src.items, fmt.Sprintf("%d/0", pass-1))
+		must(t, s.replicate())
+	}
+	return s
+}
+
+// emptyScene makes a vault with the owner's credential.
+func emptyScene(t *testing.T, at *place) *scene {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	t.Cleanup(cancel)
 	s := &scene{t: t, ctx: ctx, at: at, src: &shop{items: map[string][]byte{}}}
@@ -135,14 +150,6 @@ func newScene(t *testing.T, at *place) *scene {
 	s.agent, metadata = newHost(t)
 	s.id, err = vault.Create(ctx, at.owner(), vault.CreateOptions{Owner: s.owner, Recovery: []string{recipient}, Metadata: metadata, Agent: s.agent.key.Public(), Time: time.Now()})
 	must(t, err)
-	for pass := range 3 {
-		for i := range 4 {
-			s.src.items[fmt.Sprintf("%d/%d", pass, i)] = noise(uint64(pass*10+i), 30_000)
-		}
-		s.src.items["changes"] = noise(uint64(90+pass), 5000+pass)
-		delete(s.src.items, fmt.Sprintf("%d/0", pass-1))
-		must(t, s.replicate())
-	}
 	return s
 }
 
