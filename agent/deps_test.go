@@ -13,26 +13,42 @@ import (
 // rooms says what each room of the house may import of the others: the longest prefix of a package's path counts. A room that is not named here does not
 // exist. Test files may import anything.
 var rooms = map[string][]string{
-	"cmd":                        {"agent", "agent/config", "agent/drill", "agent/policy", "agent/probe", "agent/record", "agent/repo", "agent/report", "agent/restore", "agent/source", "agent/vault", "agent/verify", "crypto", "providers"},
-	"agent":                      {"agent/internal/state", "agent/record", "agent/source", "agent/vault", "crypto/sign", "providers"},
+	"cmd":                        {"agent", "agent/audit", "agent/config", "agent/drill", "agent/metrics", "agent/notify", "agent/policy", "agent/probe", "agent/record", "agent/repo", "agent/report", "agent/restore", "agent/source", "agent/tripwire", "agent/units", "agent/vault", "agent/verify", "crypto", "providers"},
+	"agent":                      {"agent/internal/state", "agent/record", "agent/source", "agent/tripwire", "agent/vault", "crypto/sign", "providers"},
+	"agent/audit":                {"agent/record", "agent/report", "agent/source", "agent/units", "agent/vault", "agent/verify", "crypto/sign", "providers"},
 	"agent/bench":                {},
 	"agent/chunk":                {},
 	"agent/pack":                 {},
 	"agent/record":               {"agent/record/jsontext"},
 	"agent/record/jsontext":      {},
-	"agent/config":               {"agent/record", "crypto", "providers/s3/s3client"},
+	"agent/config":               {"agent/record", "agent/tripwire", "crypto", "providers/s3/s3client"},
 	"agent/internal/state":       {"agent/record"},
+	"agent/internal/sidefile":    {},
+	"agent/internal/vast":        {"agent/record", "agent/vault", "crypto", "providers"}, // for tests only
 	"agent/drill":                {"agent/record", "agent/report", "agent/vault", "crypto", "providers"},
 	"agent/intruder":             {}, // tests only
+	"agent/metrics":              {"agent/internal/sidefile", "agent/report"},
+	"agent/notify":               {"agent/internal/sidefile"},
 	"agent/policy":               {},
 	"agent/probe":                {"agent/probe", "agent/record", "providers"},
-	"agent/report":               {"agent/record", "agent/vault", "crypto/sign", "providers"},
+	"agent/report":               {"agent/record", "agent/units", "agent/vault", "crypto/seal", "crypto/sign", "providers"},
+	"agent/report/page":          {"agent/record", "agent/report", "agent/units"},
 	"agent/repo":                 {"agent/record/jsontext", "agent/repo"},
 	"agent/repo/gitserver":       {"agent/repo", "providers/servers"}, // for tests only
 	"agent/repo/svntest":         {"agent/repo", "providers/servers"}, // for tests only
 	"agent/source":               {"agent/record", "agent/repo", "agent/source"},
+	"agent/tripwire":             {"agent/record", "agent/repo/refs"},
+	"agent/units":                {},
 	"agent/vault":                {"agent/chunk", "agent/internal/state", "agent/pack", "agent/record", "crypto", "providers"},
-	"agent/verify":               {"agent/record", "agent/repo", "agent/restore/gitrepo", "agent/restore/svnrepo", "agent/vault", "providers"},
+	"agent/verify":               {"agent/record", "agent/repo", "agent/vault", "agent/verify/repos", "providers"},
+	"agent/verify/bound":         {"agent/report"},
+	"agent/verify/census":        {"agent/record", "agent/repo/tempdir", "agent/report", "agent/vault", "providers"},
+	"agent/verify/draw":          {"agent/record", "agent/report", "agent/verify/census"},
+	"agent/verify/impact":        {"agent/record", "agent/report", "agent/source", "agent/vault", "agent/verify/live", "providers"},
+	"agent/verify/internal/rig":  {"agent", "crypto", "providers"}, // for tests only
+	"agent/verify/items":         {"agent/record", "agent/repo", "agent/repo/tempdir", "agent/report", "agent/source", "agent/vault", "agent/verify/live", "agent/verify/repos", "providers"},
+	"agent/verify/live":          {"agent/record", "agent/source", "agent/verify/repos"},
+	"agent/verify/repos":         {"agent/record", "agent/repo", "agent/restore/gitrepo", "agent/restore/svnrepo", "agent/vault", "providers"},
 	"agent/restore":              {"agent/record", "agent/repo", "agent/restore", "agent/vault"},
 	"agent/restore/internal/rig": {"agent", "crypto", "providers"}, // for tests only
 	"crypto/digest":              {},

@@ -146,6 +146,8 @@ type rig struct {
 	id           string
 	dir          string
 	now          func() time.Time
+	back         vault.ReadBack
+	bad          map[record.Hash]bool // known to be damaged
 }
 
 func newRig(t testing.TB) *rig { return newRigOn(t, mem.New()) }
@@ -211,7 +213,7 @@ func (r *rig) replicateWith(ctx context.Context, s *state.Store, src source.Sour
 	if err != nil {
 		return nil, err
 	}
-	w, err := v.Begin(ctx, vault.BeginOptions{Source: src.Place(), Agent: r.agent, Local: s, Now: r.now})
+	w, err := v.Begin(ctx, vault.BeginOptions{Source: src.Place(), Agent: r.agent, Local: s, Now: r.now, ReadBack: r.back, Damaged: r.bad})
 	if err != nil {
 		return nil, err
 	}

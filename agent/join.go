@@ -74,6 +74,9 @@ func (j *join) run() error {
 	if err := j.skip(); err != nil {
 		return err
 	}
+	if err := j.pass.watch.begin(j.span.From); err != nil {
+		return err
+	}
 	r := source.Range{From: j.span.From, To: j.span.To, Splits: j.span.Splits}
 	if err := j.pass.src.List(j.pass.ctx, r, j.entry); err != nil {
 		return err
@@ -81,7 +84,7 @@ func (j *join) run() error {
 	for {
 		o, err := j.old.peek()
 		if errors.Is(err, io.EOF) || err == nil && j.span.To != "" && o.Path >= j.span.To {
-			return nil
+			return j.pass.watch.end(j.span.To)
 		}
 		if err == nil {
 			err = j.gone(o)
@@ -136,18 +139,26 @@ func (j *join) entry(e source.Entry) error {
 			return err
 		}
 	}
-	return j.decide(e, last)
+	good, err := j.pass.watch.at(&e, last)
+	if err != nil {
+		return err
+	}
+	return j.decide(e, last, good)
 }
 
 func compare(o *record.Record, e *source.Entry) int {
 	return record.Compare(o, &record.Record{Path: e.Path, Version: e.Version, Kind: e.Kind})
 }
 
-// decide keeps an item as it is, or has it captured.
-func (j *join) decide(e source.Entry, last *vault.OldRecord) error {
+// decide keeps an item as it is, or has it captured. good is its record in the last good snapshot, if any.
+func (j *join) decide(e source.Entry, last *vault.OldRecord, good *record.Record) error {
 	progress := j.pass.o.Progress
 	progress.Listed.Add(1)
 	excluded := !j.pass.o.Match(e.Path)
+	damaged, err := j.damaged(last)
+	if err != nil {
+		return err
+	}
 	switch {
 	case excluded && last == nil:
 		progress.Excluded.Add(1)
@@ -158,22 +169,27 @@ func (j *join) decide(e source.Entry, last *vault.OldRecord) error {
 			j.pass.countKept(last.Record)
 		}
 		return j.keepAsItIs(*last)
+	case last != nil && last.State != record.Deleted && damaged:
+		// A repository is not asked whether it changed: it may take that for the last word on it.
+		mends := e.Kind != record.KindObject || j.pass.src.Unchanged(e, last.Record)
+		return j.capture(&op{what: capture, path: e.Path, entry: e, old: *last, good: good, span: j.at, anew: true, mends: mends})
 	case last != nil && last.State != record.Deleted && j.pass.src.Unchanged(e, last.Record):
 		end, short, err := j.pass.out.Short(j.pass.ctx, j.span, last.Record)
 		if err != nil {
 			return err
 		}
 		if short && e.Kind == record.KindObject {
-			return j.capture(&op{what: capture, path: e.Path, entry: e, old: *last, span: j.at, renews: true, until: end})
+			return j.capture(&op{what: capture, path: e.Path, entry: e, old: *last, good: good, span: j.at, renews: true, until: end})
 		}
 		if short {
 			j.pass.outlived(e.Path, end)
 		}
 		progress.Unchanged.Add(1)
 		j.pass.countItem(e.Path, last.Record)
+		j.pass.watch.saw(good, last.Record)
 		return j.keep(*last)
 	}
-	o := &op{what: capture, path: e.Path, entry: e, span: j.at}
+	o := &op{what: capture, path: e.Path, entry: e, good: good, span: j.at}
 	if last != nil {
 		o.old = *last
 	}
@@ -191,6 +207,10 @@ func (j *join) capture(o *op) error {
 // gone deals with an old record whose item the listing no longer has.
 func (j *join) gone(o vault.OldRecord) error {
 	j.old.take()
+	good, err := j.pass.watch.missed(&o)
+	if err != nil {
+		return err
+	}
 	if o.State == record.Deleted {
 		return j.keep(o)
 	}
@@ -199,6 +219,7 @@ func (j *join) gone(o vault.OldRecord) error {
 		return j.keepAsItIs(o)
 	}
 	if l, ok := j.pass.src.(source.Lasting); ok {
+		j.pass.watch.saw(good, o.Record)
 		return j.vanished(o, l.Vanished(o.Record))
 	}
 	j.pass.o.Progress.Deleted.Add(1)
@@ -227,13 +248,28 @@ func (j *join) keepAsItIs(o vault.OldRecord) error {
 	return j.keep(o)
 }
 
-// outlived notes a record that stays, where what it rests on is locked for too short.
+// outlived notes a record that stays, where what it rests on is locked for too short, or damaged.
 func (j *join) outlived(o vault.OldRecord) error {
 	end, short, err := j.pass.out.Short(j.pass.ctx, j.span, o.Record)
 	if err == nil && short {
 		j.pass.outlived(o.Path, end)
 	}
+	if err != nil {
+		return err
+	}
+	damaged, err := j.damaged(&o)
+	if err == nil && damaged {
+		j.pass.stayed(o.Path)
+	}
 	return err
+}
+
+// damaged reports whether an old record rests on what is known to be damaged.
+func (j *join) damaged(o *vault.OldRecord) (bool, error) {
+	if o == nil {
+		return false, nil
+	}
+	return j.pass.out.Damaged(j.pass.ctx, j.span, o.Record)
 }
 
 // keep hands an unchanged record on where its range is written anew.
@@ -286,7 +322,16 @@ func (p *pass) capture(o *op) {
 	if last != nil && last.State == record.Deleted {
 		last = nil
 	}
-	o.rec, o.err = p.src.Capture(p.reading, o.entry, last, counted{p.w, &p.o.Progress.ReadBytes, p.rate})
+	from, e := last, o.entry
+	if o.anew {
+		from = nil
+	}
+	if from == nil {
+		if e.Before = last; last == nil {
+			e.Before = o.good
+		}
+	}
+	o.rec, o.err = p.src.Capture(p.reading, e, from, counted{p.w, &p.o.Progress.ReadBytes, p.rate})
 	var bad *source.Unreadable
 	if errors.As(o.err, &bad) {
 		o.rec, o.err = unreadable(bad, last), nil

@@ -19,6 +19,7 @@ import (
 	"farshore/agent"
 	"farshore/agent/internal/state"
 	"farshore/agent/record"
+	"farshore/agent/vault"
 	"farshore/providers"
 	"farshore/providers/faults"
 	"farshore/providers/mem"
@@ -73,6 +74,7 @@ type killScript struct {
 	prepare func(*fakeSource) // before an undisturbed pass that comes first; nil for none
 	change  func(*fakeSource)
 	o       agent.Options
+	back    vault.ReadBack
 }
 
 func killScripts() []killScript {
@@ -96,16 +98,18 @@ func killScripts() []killScript {
 		src.del("large")
 	}
 	return []killScript{
-		{"first pass", nil, some, agent.Options{}},
-		{"second pass", some, changes, agent.Options{}},
-		{"commits on the way", some, changes, agent.Options{CommitBytes: 1, Captures: 2}},
-		{"first pass, commits on the way", nil, few, agent.Options{CommitEvery: 1, Captures: 2}},
+		{"first pass", nil, some, agent.Options{}, vault.ReadBack{}},
+		{"second pass", some, changes, agent.Options{}, vault.ReadBack{}},
+		{"commits on the way", some, changes, agent.Options{CommitBytes: 1, Captures: 2}, vault.ReadBack{}},
+		{"first pass, commits on the way", nil, few, agent.Options{CommitEvery: 1, Captures: 2}, vault.ReadBack{}},
+		{"reading back, commits on the way", few, changes, agent.Options{CommitBytes: 1, Captures: 2}, vault.AutoReadBack()},
 	}
 }
 
 // begin returns the rig and the source at the script's beginning, and what the vault has then.
 func (k *killScript) begin(t *testing.T) (*rig, *fakeSource, world) {
 	r, src := newRig(t), newFakeSource()
+	r.back = k.back
 	if k.prepare != nil {
 		k.prepare(src)
 		r.mustReplicate(src, agent.Options{})

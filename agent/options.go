@@ -3,6 +3,8 @@ package agent
 import (
 	"context"
 	"time"
+
+	"farshore/agent/tripwire"
 )
 
 // Options say how a pass is made. The zero value is usable.
@@ -19,6 +21,10 @@ type Options struct {
 	Captures int
 	// Allow, when not nil, is asked before each commit. Its error ends the pass, and nothing more is committed.
 	Allow func(context.Context) error
+	// Tripwire says which change of the source makes a snapshot suspicious; nil: none is looked for.
+	Tripwire *tripwire.Thresholds
+	// Accept is the number of a suspicious snapshot that a person has looked at: this pass is compared with that one. 0: none.
+	Accept int64
 	// Progress is counted up as the pass goes; nil means nobody looks.
 	Progress *Progress
 }

@@ -35,10 +35,17 @@ func Replicate(ctx context.Context, w *vault.Writer, src source.Source, o Option
 	o.defaults()
 	p := newPass(ctx, w, src, o)
 	defer p.stop()
+	var err error
+	if p.watch, err = newWatch(p.ctx, w, src, o); err != nil {
+		close(p.ops) // nobody lists
+		p.watch.close()
+		return p.summary(), err
+	}
+	defer p.watch.close()
 	p.start()
 	// What is being stored is brought to its end even when the pass is interrupted; each request has its own deadline.
 	store := context.WithoutCancel(ctx)
-	err := p.write(store)
+	err = p.write(store)
 	if err == nil {
 		err = p.listing
 	}
@@ -61,6 +68,7 @@ type pass struct {
 	reading     context.Context
 	stopReading context.CancelFunc
 	noGrace     func() bool // takes the grace back where there was no interruption
+	interrupted <-chan struct{}
 	wg          sync.WaitGroup
 	ops         chan *op // in order of paths
 	work        chan *op // those that need a capture
@@ -69,6 +77,8 @@ type pass struct {
 	sum         Summary
 	mu          sync.Mutex // guards sum's unreadable items, and fading
 	fading      fading
+	damaged     damaged
+	watch       *watch // over what the source lost
 
 	ended      int    // spans listed to their end
 	open       bool   // a span was begun and neither ended nor cut
@@ -84,7 +94,7 @@ func newPass(ctx context.Context, w *vault.Writer, src source.Source, o Options)
 	p := &pass{
 		w: w, src: src, o: o, out: w.NewPass(), ops: make(chan *op, window), work: make(chan *op, o.Captures),
 		budget: semaphore.NewWeighted(inFlight), lastCommit: time.Now(),
-		sum: Summary{Source: src.Place(), Unreadable: map[string]int64{}, Started: time.Now()},
+		sum: Summary{Source: src.Place(), Unreadable: map[string]int64{}, Started: time.Now()}, interrupted: ctx.Done(),
 	}
 	if o.ReadRate > 0 {
 		p.rate = rate.NewLimiter(rate.Limit(o.ReadRate), readBurst)
@@ -130,9 +140,12 @@ type op struct {
 	done  chan struct{} // capture: closed when rec and err are set
 	rec   *record.Record
 	err   error
+	good  *record.Record // capture: that of the last good snapshot, if any
 	// renews says that the item did not change: it is captured again because what its record rests on is locked for too short, only until then.
 	renews bool
 	until  time.Time
+	// anew says that nothing of the old record is to be built upon, since it rests on what is damaged; mends that this is the only reason to capture the item.
+	anew, mends bool
 }
 
 // shares reports whether other items may have the step's path: a repository's files lie beside it.
@@ -294,7 +307,11 @@ func (p *pass) captured(ctx context.Context, op *op) error {
 		if op.renews {
 			p.outlived(op.path, op.until)
 		}
+		if op.anew {
+			p.stayed(op.path)
+		}
 		p.countItem(op.path, op.old.Record)
+		p.watch.saw(op.good, op.old.Record)
 		return p.dealtWith(op, p.out.Keep(ctx, op.old))
 	case op.err != nil:
 		return errors.Join(p.cut(ctx, op.path), fmt.Errorf("%q: %w", op.path, op.err))
@@ -311,7 +328,15 @@ func (p *pass) captured(ctx context.Context, op *op) error {
 	if short {
 		p.outlived(op.path, end)
 	}
+	damaged, err := p.out.Damaged(ctx, p.out.Spans()[op.span], op.rec)
+	if err != nil {
+		return err
+	}
+	if damaged {
+		p.stayed(op.path)
+	}
 	p.count(op)
+	p.watch.saw(op.good, op.rec)
 	p.sinceRecs++
 	return p.dealtWith(op, p.out.Put(ctx, op.rec))
 }
@@ -335,13 +360,16 @@ func (p *pass) commit(ctx context.Context, upTo string, complete bool) error {
 			return err
 		}
 	}
-	c, err := p.out.Commit(ctx, upTo, vault.CommitInfo{Complete: complete, Counts: p.counts(complete)})
+	c, err := p.out.Commit(ctx, upTo, p.info(complete))
 	if err != nil {
 		p.failed = true
 		return fmt.Errorf("commit: %w", err)
 	}
 	p.sum.Commits++
 	p.sum.Head = c
+	p.sum.readBack(c.ReadBack)
+	p.watch.committed(c.Counts)
+	p.sum.Suspicious, p.sum.Accepted = c.Suspicious, c.Accepted
 	p.sinceBytes, _, _ = p.w.Stored()
 	p.sinceRecs, p.lastCommit = 0, time.Now()
 	return nil

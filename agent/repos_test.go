@@ -90,6 +90,7 @@ type moment map[string]string
 func newRepoModel(t *testing.T, seed uint64) *repoModel {
 	store := mem.New()
 	m := &repoModel{t: t, rng: rand.New(rand.NewPCG(seed, 2)), rig: newRigOn(t, store), store: store, root: memDir(t), repos: map[string]*living{}, moments: map[record.Hash]moment{}}
+	m.rig.back = vault.AutoReadBack()
 	must(t, os.MkdirAll(filepath.Join(m.root, "svn"), 0o755))
 	m.gitRepository("git/m.git", gittest.NewHistory(t, filepath.Join(m.root, "git/m.git"), seed))
 	m.gitRepository("git/n.git", gittest.Large(t, filepath.Join(m.root, "git/n.git"), 60, seed).History(seed))

@@ -32,6 +32,10 @@ type SessionOptions struct {
 	State string
 	// MinLockLeft is for how long what a new snapshot rests on must still be locked in the store; 0 asks for nothing.
 	MinLockLeft time.Duration
+	// ReadBack is how much of what a commit adds is read back before it; the zero value: nothing.
+	ReadBack vault.ReadBack
+	// Damaged returns the packs and pages that are known to be damaged or missing; nil: none. It is asked once, when the vault is open.
+	Damaged func(context.Context, *vault.Vault) map[record.Hash]bool
 	// OnReset is told when the local state was damaged and begun anew; may be nil.
 	OnReset func(reason string)
 }
@@ -42,6 +46,8 @@ type Session struct {
 	local *state.Store
 	key   sign.PrivateKey
 	left  time.Duration // MinLockLeft
+	back  vault.ReadBack
+	bad   map[record.Hash]bool // known to be damaged
 }
 
 // ErrRecipients says that the vault's recovery recipients are not those that the configuration pins.
@@ -70,7 +76,11 @@ func Open(ctx context.Context, b *providers.Bucket, o SessionOptions) (*Session,
 	if err != nil {
 		return nil, err
 	}
-	return &Session{Vault: v.WithCache(local), local: local, key: o.Key, left: o.MinLockLeft}, nil
+	s := &Session{Vault: v.WithCache(local), local: local, key: o.Key, left: o.MinLockLeft, back: o.ReadBack}
+	if o.Damaged != nil {
+		s.bad = o.Damaged(ctx, s.Vault)
+	}
+	return s, nil
 }
 
 // Close gives the local state up.
@@ -143,5 +153,7 @@ func (s *Session) replicated(ctx context.Context, name string) (bool, error) {
 }
 
 func (s *Session) begin(ctx context.Context, place record.Place, include, exclude []string) (*vault.Writer, error) {
-	return s.Vault.Begin(ctx, vault.BeginOptions{Source: place, Include: include, Exclude: exclude, Agent: s.key, Local: s.local, MinLockLeft: s.left})
+	return s.Vault.Begin(ctx, vault.BeginOptions{
+		Source: place, Include: include, Exclude: exclude, Agent: s.key, Local: s.local, MinLockLeft: s.left, ReadBack: s.back, Damaged: s.bad,
+	})
 }

@@ -19,7 +19,10 @@ type Progress struct {
 	Planned, PlannedBytes       atomic.Int64 // items to capture, as far as they were listed, and their bytes
 	New, Changed, Deleted, Gone atomic.Int64
 	Renewed                     atomic.Int64 // captured again though unchanged: what they rested on was locked for too short
+	Mended                      atomic.Int64 // captured anew for no other reason than that what they rested on is damaged
 	Unreadable                  atomic.Int64
+	// RestoredBytes are the bytes of contents that were read back from the vault so far.
+	RestoredBytes atomic.Int64
 	// ReadBytes are the bytes of contents read so far, also of items under way.
 	ReadBytes     atomic.Int64
 	CapturedBytes atomic.Int64 // of items whose capture is done
@@ -32,10 +35,13 @@ type Summary struct {
 	Complete bool
 	Commits  int
 	// Head is the newest commit of this pass; nil when none was made.
-	Head                                   *vault.Commit
-	Listed, Excluded, Unchanged            int64
-	New, Changed, Deleted, Gone            int64
-	Renewed                                int64 // items that did not change and were stored anew, for their locks
+	Head                        *vault.Commit
+	Listed, Excluded, Unchanged int64
+	New, Changed, Deleted, Gone int64
+	Renewed                     int64 // items that did not change and were stored anew, for their locks
+	Mended                      int64 // items that were stored anew, because what they rested on is damaged
+	// ReadBack is what the pass's commits say together of what they read back.
+	ReadBack                               record.ReadBack
 	CapturedBytes                          int64
 	StoredBytes, StoredPacks, StoredChunks int64 // new raw bytes, packs and chunks
 	Unreadable                             map[string]int64
@@ -43,6 +49,10 @@ type Summary struct {
 	Started                                time.Time
 	Duration                               time.Duration
 	Notices                                []vault.Finding
+	// Suspicious says why the newest commit of this pass looks like an attack, Accepted which reasons of an earlier snapshot it was told to accept. Good is the number of
+	// the last good snapshot that it was compared with; 0: there was none, so that nothing could be unusual.
+	Suspicious, Accepted []string
+	Good                 int64
 }
 
 // Unread is one item that could not be read.
@@ -61,6 +71,8 @@ func (p *pass) count(o *op) {
 	switch {
 	case o.renews:
 		progress.Renewed.Add(1)
+	case o.mends:
+		progress.Mended.Add(1)
 	case o.old.Record == nil || o.old.State == record.Deleted:
 		progress.New.Add(1)
 	default:
@@ -117,8 +129,13 @@ func (p *pass) summary() *Summary {
 	s.CapturedBytes = progress.CapturedBytes.Load()
 	s.StoredBytes, s.StoredPacks, s.StoredChunks = p.w.Stored()
 	s.Duration = time.Since(s.Started)
-	s.Renewed = progress.Renewed.Load()
+	s.Renewed, s.Mended = progress.Renewed.Load(), progress.Mended.Load()
 	s.Notices = append(p.w.TakeNotices(), p.fading.notices(p.sum.Source)...)
+	s.Notices = append(s.Notices, p.damaged.notices(p.sum.Source)...)
+	if p.watch != nil && p.watch.history.Base != nil {
+		s.Good = p.watch.history.Base.Seq
+	}
+	s.Notices = append(s.Notices, p.watch.findings(p.sum.Source)...)
 	return s
 }
 

@@ -27,6 +27,8 @@ type Config struct {
 	Require string
 	// MinLockLeft is for how long the objects that a new snapshot rests on must still be locked; 0 asks for nothing.
 	MinLockLeft time.Duration
+	// ReadBack is how much of what a commit adds is read back before it: ReadBackAuto, ReadBackOff, or a share such as 10%.
+	ReadBack string
 	// Limits hold for all sources together.
 	Limits Limits
 	// Commit says when a long pass commits what it has so far.
@@ -35,6 +37,12 @@ type Config struct {
 	Verify Verify
 	// Goals are those of every source that has none of its own.
 	Goals Goals
+	// Tripwire says from which change on a snapshot is suspicious; a source may have its own.
+	Tripwire Tripwire
+	// Notify are the ways to tell people what came of a pass or an audit, in the order of the file.
+	Notify []Channel
+	// Metrics says where numbers for a monitoring system are left.
+	Metrics Metrics
 	// Sources are in the order of the file.
 	Sources []Source
 }
@@ -94,6 +102,10 @@ type Source struct {
 	Limits Limits
 	// Goals are this source's own: GoalsOf fills in the common ones.
 	Goals Goals
+	// Tripwire is what this source has of its own.
+	Tripwire Tripwire
+	// Ping is the URL of a dead man's switch that each pass over this source calls; "" for none.
+	Ping Secret
 }
 
 // Source returns the source of that name, or nil.
@@ -163,6 +175,9 @@ func (c *Config) place(path string) {
 	c.Keys = below(dir, c.Keys, "keys")
 	if c.Require == "" {
 		c.Require = defaultRequire(c.Vault)
+	}
+	if c.ReadBack == "" {
+		c.ReadBack = ReadBackAuto
 	}
 	if c.State == "" && filepath.Clean(dir) == etcDir {
 		c.State = stateDir

@@ -17,11 +17,15 @@ func (p *parser) topFields(c *Config) []field {
 		{"state", false, p.text("state", &c.State, checkDirectory)},
 		{"require", false, p.text("require", &c.Require, checkRequire)},
 		{"min_lock_left", false, number(p, "min_lock_left", &c.MinLockLeft, parseLockLeft)},
+		{"read_back", false, p.text("read_back", &c.ReadBack, checkReadBack)},
 		{"limits", false, p.limits("limits", &c.Limits)},
 		{"commit", false, func(n *yaml.Node) { p.mapping(n, "commit", p.commitFields(&c.Commit)) }},
 		{"verify", false, p.verify(&c.Verify)},
 		{"max_age", false, number(p, "max_age", &c.Goals.MaxAge, parseGoal)},
 		{"recovery_time", false, number(p, "recovery_time", &c.Goals.RecoveryTime, parseGoal)},
+		{"tripwire", false, p.tripwire(&c.Tripwire)},
+		{"notify", false, func(n *yaml.Node) { p.notify(n, c) }},
+		{"metrics", false, func(n *yaml.Node) { p.mapping(n, "metrics", p.metricsFields(&c.Metrics)) }},
 		{"sources", false, func(n *yaml.Node) { p.sources(n, c) }},
 	}
 }
@@ -105,5 +109,7 @@ func (p *parser) sourceFields(s *Source, nameLine *int) []field {
 		{"limits", false, p.limits("limits", &s.Limits)},
 		{"max_age", false, number(p, "max_age", &s.Goals.MaxAge, parseGoal)},
 		{"recovery_time", false, number(p, "recovery_time", &s.Goals.RecoveryTime, parseGoal)},
+		{"tripwire", false, p.tripwire(&s.Tripwire)},
+		{"ping", false, p.secret("ping", &s.Ping)},
 	}
 }

@@ -36,16 +36,23 @@ func TestExample(t *testing.T) {
 	want := &Config{
 		Path: filepath.Join(goodFiles, "example.yaml"), Vault: "gs://example-offsite/vault", Owner: got.Owner, Recipients: got.Recipients,
 		Keys: filepath.Join(goodFiles, "keys"), State: filepath.Join(goodFiles, "state"), Require: RequireAppendOnly,
-		MinLockLeft: 30 * day,
-		Limits:      Limits{Upload: 50 << 20, Download: 20e6, Requests: 200},
-		Commit:      Commit{Every: 10 * time.Minute, Bytes: 8 << 30},
-		Verify:      Verify{Bytes: 20 << 30, Duration: 2 * time.Hour, Share: 0.01, Coverage: 90 * day, Every: day, Scratch: "/var/tmp"},
-		Goals:       Goals{MaxAge: 26 * time.Hour, RecoveryTime: 8 * time.Hour},
+		MinLockLeft: 30 * day, ReadBack: "10%",
+		Limits:   Limits{Upload: 50 << 20, Download: 20e6, Requests: 200},
+		Commit:   Commit{Every: 10 * time.Minute, Bytes: 8 << 30},
+		Verify:   Verify{Bytes: 20 << 30, Duration: 2 * time.Hour, Share: 0.01, Coverage: 90 * day, Every: day, Scratch: "/var/tmp", Ping: "env:FARSHORE_AUDIT_PING"},
+		Tripwire: Tripwire{"30%", "50%", "50%", "90%", "20%", "50%", "30%", On},
+		Goals:    Goals{MaxAge: 26 * time.Hour, RecoveryTime: 8 * time.Hour},
+		Notify: []Channel{
+			{Name: "ops", Kind: ChannelWebhook, URL: "file:ops.url", Secret: "file:ops.secret", On: []string{OnAlarm, OnFailure}},
+			{Name: "mail", Kind: ChannelEmail, Server: "mail.example.net:587", From: "farshore@example.net", To: []string{"ops@example.net"}, Username: "farshore", Password: "env:FARSHORE_MAIL_PASSWORD", Names: true},
+			{Name: "pager", Kind: ChannelService, URL: "env:FARSHORE_PAGER", On: []string{OnAlarm}},
+		},
+		Metrics: Metrics{"/var/lib/node_exporter/textfile/farshore.prom"},
 		Sources: []Source{{
 			Name: "shop", URL: "s3://example-shop/?region=eu-central-1&profile=shop-reader",
 			Include: []string{"images/", "orders/*/invoice-????.pdf"}, Exclude: []string{"**.tmp", "images/cache/"},
 			Accept: []string{"archived"}, Limits: Limits{Upload: 10 << 20, Download: 10 << 20, Requests: 50},
-			Goals: Goals{MaxAge: 2 * time.Hour, RecoveryTime: 4 * time.Hour},
+			Goals: Goals{MaxAge: 2 * time.Hour, RecoveryTime: 4 * time.Hour}, Tripwire: Tripwire{Deleted: "60%", Policy: Off}, Ping: "file:keys/shop.ping",
 		}, {
 			Name: "logs", URL: "s3://example-logs/2026/?endpoint=https://storage.example.net:9000&path_style=true",
 		}, {
@@ -60,7 +67,9 @@ func TestExample(t *testing.T) {
 	p := &parser{}
 	known := append(keys(p.topFields(&Config{})), keys(p.sourceFields(&Source{}, new(int)))...)
 	known = append(known, keys(p.verifyFields(&Verify{}))...)
-	for _, key := range append(known, "upload", "download", "requests", "every", "bytes") {
+	known = append(known, keys(p.tripwireFields(&Tripwire{}))...)
+	known = append(known, keys(p.channelFields(&Channel{}))...)
+	for _, key := range append(known, "upload", "download", "requests", "every", "bytes", "textfile") {
 		if !strings.Contains(data, " "+key+":") && !strings.Contains(data, "\n"+key+":") {
 			t.Errorf("example.yaml does not show the key %s", key)
 		}

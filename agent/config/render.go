@@ -9,7 +9,7 @@ import (
 )
 
 // sourceKeys are a source's keys in the order in which farshore writes them.
-var sourceKeys = []string{"name", "url", "include", "exclude", "accept", "repositories", "username", "password_file", "limits", "max_age", "recovery_time"}
+var sourceKeys = []string{"name", "url", "include", "exclude", "accept", "repositories", "username", "password_file", "limits", "max_age", "recovery_time", "tripwire", "ping"}
 
 // renderSource writes a source as an entry of a list whose dash stands behind indent spaces.
 func renderSource(s Source, indent int) string {
@@ -49,6 +49,10 @@ func has(s Source, key string) bool {
 		return s.Goals.MaxAge > 0
 	case "recovery_time":
 		return s.Goals.RecoveryTime > 0
+	case "tripwire":
+		return s.Tripwire != Tripwire{}
+	case "ping":
+		return s.Ping != ""
 	}
 	return true
 }
@@ -79,8 +83,12 @@ func renderKey(s Source, key string, indent int, oldKey, old *yaml.Node) string 
 		return head + " " + FormatDays(s.Goals.MaxAge) + comment
 	case "recovery_time":
 		return head + " " + FormatDays(s.Goals.RecoveryTime) + comment
+	case "tripwire":
+		return head + renderLines(tripwireLines(s.Tripwire), indent, comment, old)
+	case "ping":
+		return head + " " + scalar(string(s.Ping)) + comment
 	}
-	return head + renderLimits(s.Limits, indent, comment, old)
+	return head + renderLines(limitLines(s.Limits), indent, comment, old)
 }
 
 // lineComment returns the comment at the end of a line, with a space before it.
@@ -108,15 +116,15 @@ func renderList(items []string, indent int, comment string, old *yaml.Node) stri
 	return b.String()
 }
 
-// renderLimits writes limits, one a line.
-func renderLimits(l Limits, indent int, comment string, old *yaml.Node) string {
-	if l == (Limits{}) {
+// renderLines writes a mapping of keys to values, one a line.
+func renderLines(lines [][2]string, indent int, comment string, old *yaml.Node) string {
+	if len(lines) == 0 {
 		return " {}" + comment
 	}
 	pad := "\n" + strings.Repeat(" ", indent+2)
 	var b strings.Builder
 	b.WriteString(comment)
-	for _, one := range limitLines(l) {
+	for _, one := range lines {
 		was := child(old, one[0], 2)
 		b.WriteString(around(was, pad, pad+one[0]+": "+one[1]+lineComment(was, after(old, was))))
 	}

@@ -24,6 +24,7 @@ func (f *file) set(old *Source, now Source) error {
 	note("username", was.Username != now.Username)
 	note("password_file", was.PasswordFile != now.PasswordFile)
 	note("limits", was.Limits != now.Limits)
+	note("tripwire", was.Tripwire != now.Tripwire)
 	for _, key := range changed {
 		if err := f.setKey(now, key); err != nil {
 			return err

@@ -21,6 +21,8 @@ type Verify struct {
 	Every time.Duration
 	// Scratch is the directory in which repositories are restored to be checked, as the file has it; "" the system's for temporary files.
 	Scratch string
+	// Ping is the URL of a dead man's switch that each run calls; "" for none.
+	Ping Secret
 }
 
 // DefaultVerifyEvery is what a promise is reckoned with where the file does not say how often verify is run.
@@ -52,6 +54,7 @@ func (p *parser) verifyFields(v *Verify) []field {
 		{"coverage", false, number(p, "verify.coverage", &v.Coverage, parseGoal)},
 		{"every", false, number(p, "verify.every", &v.Every, parseGoal)},
 		{"scratch", false, p.text("verify.scratch", &v.Scratch, checkDirectory)},
+		{"ping", false, p.secret("verify.ping", &v.Ping)},
 	}
 }
 
@@ -129,6 +132,7 @@ func verifyLines(v Verify) [][2]string {
 	add("coverage", FormatDays(v.Coverage), v.Coverage > 0)
 	add("every", FormatDays(v.Every), v.Every > 0)
 	add("scratch", scalar(v.Scratch), v.Scratch != "")
+	add("ping", scalar(string(v.Ping)), v.Ping != "")
 	return out
 }
 

@@ -35,6 +35,9 @@ type Entry struct {
 	Size int64
 	// Attrs is what the listing gives, under the keys that a record uses (docs/format.md, section 5.1.1).
 	Attrs record.Attrs
+	// Before is set for Capture alone, where it is given no last record: what the item's last record was. It may rest on what is damaged: a source says what became of it
+	// since, and builds nothing on it. Usually nil.
+	Before *record.Record
 }
 
 // Source is one protected set of items. Its methods may be called concurrently.
@@ -74,6 +77,16 @@ type Lasting interface {
 	// Vanished says how an item is recorded whose last record is given, and which a complete listing does not have: as unreadable, with its last good
 	// record kept. nil keeps the record as it is. It is never recorded as deleted.
 	Vanished(last *record.Record) *Unreadable
+}
+
+// Governed is a source that has settings of its own by which it may lose what it holds, or show it to everybody.
+type Governed interface {
+	// Settings returns what the settings are now, as lines without line feeds whose meaning is the source's own, and of what can't be read now what before has, which is
+	// what an earlier call returned, or nil. Nothing of it is secret. It fails only with the context.
+	Settings(ctx context.Context, before [][]byte) ([][]byte, error)
+	// Worse says what changed from before to now such that the source loses or shows more than it did, and what else people should know: one text each, without
+	// names. Either may be nil: nothing is known.
+	Worse(before, now [][]byte) (alarms, notices []string)
 }
 
 // Looker is a source that can be asked what an item is now, to compare it with what the vault has.

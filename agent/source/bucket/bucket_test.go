@@ -82,7 +82,7 @@ func TestServers(t *testing.T) {
 		test func(t *testing.T, server string, p place)
 	}{
 		{"conformance", conformance}, {"missing bucket", missingBucketIsAnError}, {"paging", paging}, {"attributes", attributes},
-		{"placeholders", placeholders}, {"ranges", ranges}, {"changes midway", changesMidway}, {"versions", versions},
+		{"placeholders", placeholders}, {"ranges", ranges}, {"changes midway", changesMidway}, {"versions", versions}, {"settings", settings},
 	}
 	for name, start := range map[string]func(testing.TB) servers.S3{"fake": servers.Fake, "versity": servers.Versity, "minio": servers.MinIO} {
 		t.Run(name, func(t *testing.T) {

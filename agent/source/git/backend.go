@@ -21,6 +21,8 @@ type backend interface {
 	Omitted() string
 	// Pack returns a pack with all that wants reach and haves do not.
 	Pack(ctx context.Context, wants, haves []string, thin bool) (io.ReadCloser, error)
+	// Reached reports whether tips reach all the ids, and whether that can be told at all.
+	Reached(ctx context.Context, ids, tips []string) (reached, told bool, err error)
 	Close() error
 }
 

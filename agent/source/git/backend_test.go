@@ -30,6 +30,10 @@ func (s *scripted) Refs(context.Context) (*refs.Manifest, error) { return s.refs
 func (s *scripted) Omitted() string                              { return "" }
 func (s *scripted) Close() error                                 { return nil }
 
+func (s *scripted) Reached(context.Context, []string, []string) (reached, told bool, err error) {
+	return true, true, nil
+}
+
 func (s *scripted) Pack(context.Context, []string, []string, bool) (io.ReadCloser, error) {
 	s.asked++
 	var r io.Reader = bytes.NewReader(s.pack)

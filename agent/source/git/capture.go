@@ -27,7 +27,7 @@ func (s *Source) Capture(ctx context.Context, e source.Entry, last *record.Recor
 	var err error
 	switch e.Kind {
 	case record.KindGit:
-		rec, err = s.captureHistory(ctx, r, good(last), sink)
+		rec, err = s.captureHistory(ctx, r, good(last), good(e.Before), sink)
 	case record.KindLFS:
 		rec, err = s.captureLFS(ctx, r, good(last), sink)
 	case record.KindSidecar:
@@ -53,8 +53,8 @@ func good(last *record.Record) *record.Record {
 	return last
 }
 
-// captureHistory has the repository's turn, whatever comes of it.
-func (s *Source) captureHistory(ctx context.Context, r *repository, last *record.Record, sink source.Sink) (*record.Record, error) {
+// captureHistory has the repository's turn, whatever comes of it. before is what the repository was, where last is nil.
+func (s *Source) captureHistory(ctx context.Context, r *repository, last, before *record.Record, sink source.Sink) (*record.Record, error) {
 	t := s.take(r)
 	var out *outcome
 	defer func() { t.finish(out) }()
@@ -66,6 +66,9 @@ func (s *Source) captureHistory(ctx context.Context, r *repository, last *record
 	h := &history{source: s, repo: r, backend: b, sink: sink}
 	if h.last, err = load(ctx, sink, last); err != nil {
 		return nil, err
+	}
+	if h.before = h.last; h.last == nil {
+		h.compareWith(ctx, before)
 	}
 	rec, got, err := h.capture(ctx)
 	if err != nil {
@@ -82,6 +85,7 @@ type history struct {
 	backend backend
 	sink    source.Sink
 	last    *chain // what there is already; nil: nothing
+	before  *chain // what refs are compared with: last, or one that nothing is built upon
 	leader  *chain // of the fork network, once it was asked for
 	asked   bool
 
@@ -90,8 +94,10 @@ type history struct {
 	out         outcome
 	lfs         bool
 	fsckOmitted string
-	lost        bool   // refs point to objects that are missing at the source, and that the chain has
-	damage      string // what git fsck says of objects that are missing or wrong at the source
+	lost        bool // refs point to objects that are missing at the source, and that the chain has
+	refsLost    refs.Lost
+	refsBefore  refs.Lost // where there is no before
+	damage      string    // what git fsck says of objects that are missing or wrong at the source
 }
 
 // capture reads the refs and what they reach, and again when that is gone meanwhile.
@@ -175,6 +181,9 @@ func (h *history) take(ctx context.Context) (*record.Record, error) {
 		return nil, err
 	}
 	if err := h.storeRefs(ctx, next); err != nil {
+		return nil, err
+	}
+	if err := h.countLost(ctx); err != nil {
 		return nil, err
 	}
 	rec := next.record()
@@ -347,7 +356,7 @@ func (h *history) attrs(c *chain) record.Attrs {
 		attrFormat: m.Format, attrRefs: m.Digest(), attrCount: strconv.Itoa(len(m.Refs)), attrSketch: m.Sketch(),
 		attrHead: head(m), attrCaptured: h.source.now().UTC().Format(time.RFC3339), attrBased: c.based,
 	}
-	kept := record.Attrs{attrParent: h.repo.parent, record.AttrOmitted: lines(h.omitted()), attrFsck: h.fsckOmitted}
+	kept := record.Attrs{attrParent: h.repo.parent, record.AttrOmitted: lines(h.omitted()), record.AttrLost: h.refsLost.String(), attrFsck: h.fsckOmitted}
 	if h.last != nil && h.out.from != "" {
 		kept[attrFsck] = h.last.attrs[attrFsck]
 	}

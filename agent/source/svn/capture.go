@@ -112,6 +112,7 @@ func common(a, b []byte) []byte {
 func (c *capture) resume(ctx context.Context) error {
 	chain := chainOf(c.last)
 	if len(chain) == 0 {
+		c.compareWith(c.entry.Before)
 		return nil
 	}
 	why, err := c.changed(ctx, chain)
@@ -124,6 +125,22 @@ func (c *capture) resume(ctx context.Context) error {
 	}
 	c.chain, c.rewritten = chain, c.last.Attrs[attrRewritten]
 	return c.resumeState(ctx)
+}
+
+// compareWith says whether the history was written anew since a record that nothing is built upon, as far as the repository's id and its youngest revision tell.
+func (c *capture) compareWith(before *record.Record) {
+	if before != nil && before.State != record.Present {
+		before = before.Last
+	}
+	if before == nil {
+		return
+	}
+	c.rewritten = before.Attrs[attrRewritten]
+	if chain := chainOf(before); len(chain) > 0 {
+		if why := c.another(before.Attrs, chain); why != "" {
+			c.restart(why)
+		}
+	}
 }
 
 // restart begins a new chain.

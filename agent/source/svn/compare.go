@@ -25,13 +25,10 @@ const (
 
 // changed says why the repository is not the one that the chain was made of, "" when it is as far as was compared.
 func (c *capture) changed(ctx context.Context, chain []link) (string, error) {
-	before := c.last.Attrs
-	switch {
-	case before[attrUUID] != c.facts.uuid:
-		return fmt.Sprintf("the repository's id was %s and is %s", before[attrUUID], c.facts.uuid), nil
-	case c.facts.youngest < end(chain):
-		return fmt.Sprintf("the youngest revision was %d and is %d", end(chain), c.facts.youngest), nil
-	case before[attrInstance] != c.facts.instance:
+	if why := c.another(c.last.Attrs, chain); why != "" {
+		return why, nil
+	}
+	if c.last.Attrs[attrInstance] != c.facts.instance {
 		return c.compareAll(ctx, chain)
 	}
 	why, err := c.compareEnd(ctx, &chain[len(chain)-1], -1)
@@ -39,6 +36,17 @@ func (c *capture) changed(ctx context.Context, chain []link) (string, error) {
 		return why, err
 	}
 	return c.compareSome(ctx, chain)
+}
+
+// another says why the repository can't be the one that a record with these attributes and that chain was captured from, without reading either.
+func (c *capture) another(before record.Attrs, chain []link) string {
+	switch {
+	case before[attrUUID] != c.facts.uuid:
+		return fmt.Sprintf("the repository's id was %s and is %s", before[attrUUID], c.facts.uuid)
+	case c.facts.youngest < end(chain):
+		return fmt.Sprintf("the youngest revision was %d and is %d", end(chain), c.facts.youngest)
+	}
+	return ""
 }
 
 // compareAll compares all revisions: first the last ones of each dump, which takes little. It reads as much as a new chain would, and stores nothing.
