@@ -2,14 +2,17 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path/filepath"
 	"strconv"
+	"strings"
 	"time"
 
 	"farshore/agent/record"
+	"farshore/agent/tripwire"
 )
 
 // fill puts the first objects into the bucket, and makes the repositories.
@@ -47,7 +50,8 @@ func (d *demo) begin(ctx context.Context) error {
 func (d *demo) replicate(ctx context.Context) error {
 	var got replicateResult
 	seconds, err := d.farshore(ctx, "agent", &got, "replicate")
-	if err != nil {
+	var alarm *failure
+	if err != nil && !(errors.As(err, &alarm) && alarm.code == codeSuspicious) {
 		return err
 	}
 	if want := 1 + d.repositories.count(); int64(len(got.Sources)) != want {
@@ -74,8 +78,30 @@ func (d *demo) replicate(ctx context.Context) error {
 	}
 	d.snapshots = append(d.snapshots, pass)
 	d.e.say("   %s stored, in %s", plural(packs, "pack"), demoSeconds(seconds))
+	if err := d.sayAlarms(got.Sources); err != nil {
+		return err
+	}
 	if vanished > 0 {
 		d.e.say("   what vanished is kept in the vault as it last was")
+	}
+	return nil
+}
+
+// sayAlarms says which snapshots are marked as suspicious, and why. That of an emptied bucket must be, and no first one may be.
+func (d *demo) sayAlarms(sources []passResult) error {
+	for _, s := range sources {
+		var codes []string
+		for _, reason := range s.Suspicious {
+			codes = append(codes, tripwire.CodeOf(reason))
+		}
+		switch {
+		case len(codes) == 0 && s.Source == demoBucket && len(d.now) == 0:
+			return fmt.Errorf("the bucket is empty, and the pass over it raised no alarm: %+v", s)
+		case len(codes) > 0 && len(d.snapshots) == 1:
+			return fmt.Errorf("the first pass raised an alarm: %+v", s)
+		case len(codes) > 0:
+			d.e.say("   ALARM, %s@%d: %s", s.Source, s.Seq, strings.Join(codes, ", "))
+		}
 	}
 	return nil
 }
@@ -139,7 +165,7 @@ func (d *demo) look(ctx context.Context) error {
 			return damagef("there should be %s of %s: %+v", plural(int64(len(d.snapshots)), "snapshot"), c.Source, got)
 		}
 		for i, s := range c.Snapshots {
-			d.e.say("   %-8s  %.19sZ  %5s  %8s  %s", fmt.Sprintf("%s@%d", c.Source, s.Seq), s.Time, formatCount(s.Items), formatBytes(s.Bytes), s.state())
+			d.e.say("   %-8s  %.19sZ  %5s  %8s  %s", fmt.Sprintf("%s@%d", c.Source, s.Seq), s.Time, formatCount(s.Items), formatBytes(s.Bytes), s.brief())
 			if !d.snapshots[i].is(c.Source, s) {
 				return damagef("snapshot %d of %s is not what the pass found", s.Seq, c.Source)
 			}
@@ -241,16 +267,20 @@ func (d *demo) verify(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	checked := got.Repositories
-	if !got.Rebuilt || checked.Checked < d.repositories.count() || checked.Unchecked > 0 {
+	if got.Full == nil {
+		return damagef("verify says nothing of what it read: %+v", got)
+	}
+	full := got.Full
+	checked := full.Repositories
+	if !full.ItemsChecked || checked.Checked < d.repositories.count() || checked.Unchecked > 0 {
 		return damagef("verify did not rebuild and check everything: %+v", got)
 	}
-	d.sum.Verified, d.sum.VerifiedRepositories = got.Items, checked.Checked
+	d.sum.Verified, d.sum.VerifiedRepositories = full.Items, checked.Checked
 	if d.sum.StoredObjects, d.sum.StoredBytes, err = treeSize(d.path("vault")); err != nil {
 		return err
 	}
-	d.e.say("   %s (%s) have the bytes that their names promise", plural(got.Objects, "object"), formatBytes(got.Bytes))
-	d.e.say("   %s, all that differ between snapshots, are rebuilt", plural(got.Items, "content"))
+	d.e.say("   %s (%s) have the bytes that their names promise", plural(full.Objects, "object"), formatBytes(full.ObjectBytes))
+	d.e.say("   %s, all that differ between snapshots, are rebuilt", plural(full.Items, "content"))
 	d.e.say("   and have their SHA-256 (%s)", demoSeconds(seconds))
 	if checked.Checked > 0 {
 		d.e.say("   %s of repositories restored, and checked by %s", plural(checked.Checked, "capture"), d.checkers())

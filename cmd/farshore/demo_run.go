@@ -18,7 +18,7 @@ import (
 
 // farshore shows a command and runs it as its user would: a process of its own, in one of the demo's folders, with nothing of the
 // caller's AWS settings. It reads the command's result into result, and returns how long it took. A command that does not end with exit code 0
-// is an error.
+// is an error; of one that ends with an alarm there is a result as well.
 func (d *demo) farshore(ctx context.Context, folder string, result any, args ...string) (seconds float64, err error) {
 	d.e.say("   $ %s", strings.Join(fold(append([]string{"farshore"}, args...), 66), " \\\n       "))
 	begin := time.Now()
@@ -80,6 +80,11 @@ func demoOutcome(name string, stdout []byte, ran error, result any) error {
 		f := &failure{exit: exitFailed, code: codeFailed, err: fmt.Errorf("farshore %s: %w", name, ran)}
 		if out.Error != nil {
 			f.code, f.hint, f.err = out.Error.Code, out.Error.Hint, fmt.Errorf("farshore %s: %s", name, out.Error.Message)
+		}
+		if f.code == codeSuspicious { // it did what it was to do
+			if err := json.Unmarshal(out.Result, result); err != nil {
+				return err
+			}
 		}
 		var exit *exec.ExitError
 		if errors.As(ran, &exit) && exit.ExitCode() == exitDamage {

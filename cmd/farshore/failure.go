@@ -78,7 +78,7 @@ func classify(ctx context.Context, err error) *failure {
 		}
 		return &out
 	}
-	if errors.Is(err, context.Canceled) && errors.Is(context.Cause(ctx), errInterrupted) {
+	if (errors.Is(err, context.Canceled) || errors.Is(err, errInterrupted)) && errors.Is(context.Cause(ctx), errInterrupted) {
 		return &failure{exit: exitInterrupted, code: codeInterrupted, err: stopped{err}, hint: "nothing that is in the vault is lost: run the command again to go on"}
 	}
 	exit, code := codesOf(err)

@@ -62,7 +62,7 @@ func TestRolledBackReaders(t *testing.T) {
 		t.Errorf("%+v", s)
 	}
 	var v verifyResult
-	if _, env := r.json(&v, "verify", "--identity", "kit/recovery.key"); env.Error == nil || env.Error.Code != codeChain || len(v.Heads) != 1 || v.Heads[0].RolledBack == "" || v.Items == 0 {
+	if _, env := r.json(&v, "verify", "--identity", "kit/recovery.key"); env.Error == nil || env.Error.Code != codeChain || len(v.Heads) != 1 || v.Heads[0].RolledBack == "" || v.Audit.Items.Restored == 0 {
 		t.Errorf("%+v, %+v", v, env.Error)
 	}
 	r.run("verify", "shop").ends(exitDamage).says("ROLLED BACK")

@@ -6,10 +6,12 @@ import (
 	"fmt"
 	"io/fs"
 	"strings"
+	"syscall"
 
 	awsconfig "github.com/aws/aws-sdk-go-v2/config"
 
 	"farshore/agent"
+	"farshore/agent/audit"
 	"farshore/agent/config"
 	"farshore/agent/record"
 	"farshore/agent/source"
@@ -54,6 +56,8 @@ func codesOf(err error) (exit int, code string) {
 	switch {
 	case errors.As(err, &problems), errors.As(err, &none):
 		return exitUsage, codeConfig
+	case errors.Is(err, agent.ErrAccept):
+		return exitUsage, codeUsage
 	case errors.Is(err, agent.ErrRecipients), errors.Is(err, vault.ErrLockShort):
 		return exitUsage, codeConfig
 	case errors.As(err, &damage), errors.Is(err, seal.ErrDamaged):
@@ -90,6 +94,8 @@ func hint(err error) string {
 		return "name one with --config FILE, or make one with `farshore init`; to read a vault, --vault URL and --identity FILE are enough"
 	case errors.Is(err, agent.ErrRecipients):
 		return "compare with the recovery kit before you change anything: whoever the statement names can read what is stored from now on. If the owner changed the recipients, put them into `recipients:` of the configuration"
+	case errors.Is(err, agent.ErrAccept):
+		return "`farshore snapshots` lists the snapshots with their marks: --accept-change takes the number of one that is complete and suspicious. Nothing was committed"
 	case errors.Is(err, vault.ErrLockShort):
 		return "set min_lock_left in the configuration to less than the bucket's default retention (a third of it, say), or lengthen that retention; without binding locks, remove min_lock_left"
 	case errors.Is(err, vault.ErrLockUnread):
@@ -112,6 +118,10 @@ func hint(err error) string {
 		return "the configuration holds no secret: chmod a+r makes it readable"
 	case errors.As(err, &store):
 		return storeHints[store.Kind]
+	case errors.Is(err, syscall.ENOSPC):
+		return "make room on that disk; verify and report check take another directory for what does not fit into memory, with --scratch"
+	case errors.Is(err, audit.ErrClock):
+		return "`farshore report` shows the report that is ahead; --key signs as another, and --no-report leaves none"
 	}
 	return repositoryHint(err)
 }

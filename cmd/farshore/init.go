@@ -258,5 +258,6 @@ func (r *initResult) text(p *printer) {
 		p.line("Before anything is stored, give the agent a credential that can only add (farshore policy --role writer --vault …), and prove it here:")
 		p.line("  farshore probe --config %s", shellWord(r.Config))
 	}
+	p.line("%s", promiseNote(r.Vault))
 	p.line("Next: farshore source add NAME s3://BUCKET --config %s, then farshore replicate --config %s", shellWord(r.Config), shellWord(r.Config))
 }

@@ -18,8 +18,8 @@ func locksCommand(e *env) *cobra.Command {
 	return e.reads(&cobra.Command{
 		Use:   "locks [SOURCE]",
 		Short: "Show until when the store keeps what the newest snapshots need",
-		Long: `Ask the store for the locks (Object Lock, retention) of the objects that the newest snapshot of each source needs, and of its commits: when the
-first one runs out, and which it is. Up to 2,000 objects are all asked for; of more, as many are drawn at random. It needs no key, and a
+		Long: `Ask the store for the locks (Object Lock, retention) of the objects that the newest snapshot of each source needs, and the newest one
+that is not suspicious, and of their commits: when the first one runs out, and which it is. Up to 2,000 objects are all asked for; of more, as many are drawn at random. It needs no key, and a
 credential that may read locks (S3: s3:GetObjectRetention).
 
 It reads only. Where a configuration has min_lock_left, a lock that ends before it warns.
@@ -113,16 +113,17 @@ func (r *locksResult) survey(ctx context.Context, e *env, v *vault.Vault, name s
 			continue
 		}
 		e.warnFindings(c.Findings)
-		k := c.Newest()
-		if k == nil {
+		current := c.Current()
+		if len(current) == 0 {
 			e.warn("chain %s has no snapshot that counts", c.ID)
-			continue
 		}
-		locks, err := v.Locks(ctx, c, k, vault.MaxLocks, r.Time)
-		if err != nil {
-			return fmt.Errorf("%s: %w", or(c.Source.Name, c.ID), err)
+		for _, k := range current {
+			locks, err := v.Locks(ctx, c, k, vault.MaxLocks, r.Time)
+			if err != nil {
+				return fmt.Errorf("%s: %w", or(c.Source.Name, c.ID), err)
+			}
+			r.Sources = append(r.Sources, sourceLockResult{Chain: c.ID, Source: c.Source.Name, Seq: k.Seq, Time: record.FormatTime(k.Time), Locks: *locks})
 		}
-		r.Sources = append(r.Sources, sourceLockResult{Chain: c.ID, Source: c.Source.Name, Seq: k.Seq, Time: record.FormatTime(k.Time), Locks: *locks})
 	}
 	if name != "" && len(r.Sources) == 0 {
 		return e.noSource(v, name, others)

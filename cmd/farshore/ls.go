@@ -23,8 +23,8 @@ func lsCommand(e *env) *cobra.Command {
 	return e.reads(&cobra.Command{
 		Use:   "ls SOURCE[@WHEN] [PREFIX]",
 		Short: "List the items of a snapshot",
-		Long: `List the items of a source's newest snapshot, or of that of WHEN: a commit's number, or a time, which means the last
-complete snapshot not later than it. PREFIX is the bytes that paths begin with. Odd bytes of paths are shown as \xNN.
+		Long: `List the items of a source's newest complete snapshot that is not suspicious, or of that of WHEN: a commit's number, or a
+time, which means the last complete snapshot not later than it. PREFIX is the bytes that paths begin with. Odd bytes of paths are shown as \xNN.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 no complete snapshot, 4 damage or tampering.`,
 		Example: "  farshore ls shop images/2026/\n  farshore ls shop@2026-11-21T19:10:54Z --vault gs://offsite/vault --identity recovery.key",

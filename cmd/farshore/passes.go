@@ -21,17 +21,28 @@ import (
 func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, error) {
 	r := replicateResult{DryRun: o.dryRun, Sources: []passResult{}}
 	var failed []error
+	var t *teller // nobody is told of a dry run
+	missed := o.sources
 	one := func(s config.Source, make func(source.Source, *config.Filter) (passResult, error)) {
 		if ctx.Err() != nil {
 			return
 		}
+		t.begin(ctx, s.Name)
 		res, err := e.withSource(ctx, o.config, s, make)
 		if res.Source != "" {
 			r.Sources = append(r.Sources, res)
 		}
 		if err == nil {
 			err = res.verdict(s.Name, s.Accept)
+			t.pass(ctx, s.Name, &res, err)
+		} else {
+			alarm := res.verdictOnSuspicion(s.Name)
+			if alarm != nil {
+				failed = append(failed, fmt.Errorf("source %s: %w", s.Name, alarm))
+			}
+			t.pass(ctx, s.Name, &res, errors.Join(alarm, err))
 		}
+		missed = missed[1:]
 		if err != nil && !(ctx.Err() != nil && errors.Is(err, context.Canceled)) {
 			failed = append(failed, fmt.Errorf("source %s: %w", s.Name, err))
 		}
@@ -42,17 +53,22 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 				return e.planOne(ctx, o.config, s, src, f)
 			})
 		}
+		r.promise(o.config.Vault)
 		return r, worst(interrupted(ctx, failed))
 	}
+	t = e.teller(o.config)
 	err := e.withSession(ctx, o.config, func(session *agent.Session, g *custody) error {
+		t.vault(session.Vault.ID())
 		defer func() { r.Protection = g.protection }()
 		for _, s := range o.sources {
 			one(s, func(src source.Source, f *config.Filter) (passResult, error) {
-				return e.replicateOne(ctx, session, g, s, src, f)
+				return e.replicateOne(ctx, session, g, s, src, f, o.accept)
 			})
 		}
 		return nil
 	})
+	t.session(ctx, missed, r.Protection, err)
+	r.Told = t.close(ctx)
 	if err != nil {
 		failed = append(failed, err)
 	}
@@ -71,17 +87,26 @@ func interrupted(ctx context.Context, failed []error) []error {
 	return append(failed, fmt.Errorf("the pass did not reach its end: %w", ctx.Err()))
 }
 
-// worst returns the failures as one, with the exit code of the gravest: damage, then a failure, then incompleteness.
+// worst returns the failures as one, with the exit code of the gravest: damage, then a failure, then suspicion, then incompleteness.
 func worst(failed []error) error {
 	if len(failed) == 0 {
 		return nil
 	}
 	rank := func(err error) int {
 		f := classify(context.Background(), err)
-		return slices.Index([]int{exitIncomplete, exitUsage, exitFailed, exitDamage}, f.exit)
+		if f.code == codeSuspicious {
+			return 1
+		}
+		return slices.Index([]int{exitIncomplete, -1, exitUsage, exitFailed, exitDamage}, f.exit)
 	}
 	slices.SortStableFunc(failed, func(a, b error) int { return rank(b) - rank(a) })
-	return errors.Join(failed...)
+	all := errors.Join(failed...)
+	var named *failure
+	if errors.As(failed[0], &named) || errors.Is(failed[0], context.Canceled) {
+		return all
+	}
+	gravest := classify(context.Background(), failed[0]) // a milder one behind it would be found before it
+	return &failure{exit: gravest.exit, code: gravest.code, hint: gravest.hint, err: all}
 }
 
 // withSource opens a source and its patterns.
@@ -97,22 +122,25 @@ func (e *env) withSource(ctx context.Context, c *config.Config, s config.Source,
 	return do(src, filter)
 }
 
-func (e *env) replicateOne(ctx context.Context, session *agent.Session, g *custody, s config.Source, src source.Source, f *config.Filter) (passResult, error) {
+func (e *env) replicateOne(ctx context.Context, session *agent.Session, g *custody, s config.Source, src source.Source, f *config.Filter, accept int64) (passResult, error) {
 	if err := g.check(ctx); err != nil { // the source before may have taken days
 		return passResult{}, err
 	}
 	p, c := new(agent.Progress), g.c
 	bar := e.follow(s.Name, func() (int64, int64, int64, int64) {
-		done := p.New.Load() + p.Changed.Load() + p.Renewed.Load() + p.Unchanged.Load() + p.Deleted.Load()
-		return done, p.ReadBytes.Load(), 0, p.PlannedBytes.Load()
+		done := p.New.Load() + p.Changed.Load() + p.Renewed.Load() + p.Mended.Load() + p.Unchanged.Load() + p.Deleted.Load()
+		back := p.RestoredBytes.Load() // read back from the vault: work as well
+		return done, p.ReadBytes.Load() + back, 0, p.PlannedBytes.Load() + back
 	})
 	defer bar.Done()
 	counted := tallied(src, f.Match)
 	if counted != nil {
 		src = counted
 	}
+	limits := c.TripwireOf(&s)
 	sum, err := session.Replicate(ctx, src, s.Include, s.Exclude, agent.Options{
 		Match: f.Match, Allow: g.check, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p, ReadRate: readRate(c, &s),
+		Tripwire: &limits, Accept: accept,
 	})
 	if sum == nil {
 		return passResult{}, err
@@ -151,10 +179,15 @@ func notesOf(n bucket.Notes) []string {
 func passOf(name string, s *agent.Summary) passResult {
 	r := passResult{
 		Source: name, Complete: s.Complete, Commits: s.Commits, Listed: s.Listed, Excluded: s.Excluded,
-		New: s.New, Changed: s.Changed, Renewed: s.Renewed, Deleted: s.Deleted, Gone: s.Gone,
+		New: s.New, Changed: s.Changed, Renewed: s.Renewed, Mended: s.Mended, Deleted: s.Deleted, Gone: s.Gone,
 		ReadBytes: s.CapturedBytes, StoredBytes: s.StoredBytes, StoredPacks: s.StoredPacks, Unreadable: s.Unreadable, Seconds: s.Duration.Seconds(),
 	}
+	r.Suspicious, r.Accepted, r.Good = s.Suspicious, s.Accepted, s.Good
+	if k := s.ReadBack; k.OfItems > 0 {
+		r.ReadBack = &readBackResult{k.Items, k.Bytes, k.OfItems, k.OfBytes}
+	}
 	if s.Head != nil {
+		r.at = s.Head.Time
 		r.Chain, r.Seq, r.Head = s.Head.Chain, s.Head.Seq, fmt.Sprintf("%d:%s", s.Head.Seq, s.Head.Hash)
 	}
 	for _, x := range s.Examples {
@@ -180,6 +213,9 @@ func (r *passResult) tell(t *tally, dryRun bool) {
 func (r *passResult) verdict(name string, accept []string) error {
 	if r.alarm {
 		return damagef("the vault's own objects show damage or tampering").with("`farshore verify` says more")
+	}
+	if err := r.verdictOnSuspicion(name); err != nil {
+		return err
 	}
 	if r.tally != nil {
 		return r.verdictOnRepositories(name, accept)
@@ -222,6 +258,7 @@ func (e *env) planOne(ctx context.Context, c *config.Config, s config.Source, sr
 	}
 	begin := time.Now()
 	var est *agent.Estimate
+	var held int64
 	counted := tallied(src, f.Match)
 	if counted != nil {
 		src = counted
@@ -231,6 +268,11 @@ func (e *env) planOne(ctx context.Context, c *config.Config, s config.Source, sr
 		chains, err := v.Chains(ctx)
 		if err != nil {
 			return err
+		}
+		for _, c := range chains {
+			for _, k := range c.Commits {
+				held += k.AddedBytes
+			}
 		}
 		snap, err := newestOf(ctx, v, chains, s.Name, o.Key.ID())
 		if err != nil {
@@ -249,6 +291,7 @@ func (e *env) planOne(ctx context.Context, c *config.Config, s config.Source, sr
 		Source: s.Name, Complete: true, Listed: est.Listed, Excluded: est.Excluded, New: est.New, Changed: est.Changed, Deleted: est.Deleted,
 		ReadBytes: est.ReadBytes, Seconds: time.Since(begin).Seconds(), Requests: est.Lists + est.Gets, Puts: est.Puts,
 	}
+	r.held = held
 	r.tell(counted, true)
 	r.Costs, r.Unpriced = costsOf(c.Vault, &s, est)
 	return r, nil

@@ -98,11 +98,7 @@ func costOf(p price, d demand) cost {
 
 // String says the cost in a line.
 func (c cost) String() string {
-	s := fmt.Sprintf("%s once, %s a month for storage, at %s's prices of %s", dollars(c.Requests+c.Transfer), dollars(c.Month), c.Store, c.Date)
-	if c.Note != "" {
-		s += " (" + c.Note + ")"
-	}
-	return s
+	return fmt.Sprintf("%s once, %s a month for storage, at %s's prices of %s%s", dollars(c.Requests+c.Transfer), dollars(c.Month), c.Store, c.Date, bracketed(c.Note))
 }
 
 // dollars writes an amount: to the cent, smaller ones with two digits that say something.

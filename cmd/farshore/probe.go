@@ -84,6 +84,9 @@ func runProbe(ctx context.Context, e *env, role string, accept bool) (result, er
 		if err := keepProof(state, r); err != nil {
 			e.warn("the proof is not kept, and the agent will make one of its own: %v", err)
 		}
+		t := e.teller(c)
+		t.credential(ctx, protectionOf(c, r))
+		t.close(ctx)
 	}
 	return probeResult{r}, probeVerdict(r)
 }

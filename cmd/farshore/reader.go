@@ -73,6 +73,7 @@ func (e *env) choose(ctx context.Context, v *vault.Vault, name string, at when) 
 		return nil, noSnapshot(mine, name, at)
 	}
 	e.warnIncomplete(best, mine)
+	e.warnSuspicious(best, mine, at)
 	return best, nil
 }
 
@@ -94,8 +95,12 @@ func (e *env) noSource(v *vault.Vault, name string, names []string) error {
 	return f.with("it has %s", strings.Join(slices.Compact(names), ", "))
 }
 
-// pick returns the newest snapshot of the chains that the point in time allows, or nil.
+// pick returns the newest snapshot of the chains that the point in time allows, or nil. Where none was given, that is the newest complete one that is not suspicious, and
+// only where there is none the newest of all.
 func pick(chains []*vault.Chain, name string, at when) (*chosen, error) {
+	if best := newestBy(chains, (*vault.Chain).NewestGood); best != nil && at.newest() {
+		return best, nil
+	}
 	var best *chosen
 	for _, c := range chains {
 		var k *vault.Commit

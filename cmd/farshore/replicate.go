@@ -19,10 +19,13 @@ type replicateOptions struct {
 	// sources are those to replicate, in the order of the configuration.
 	sources []config.Source
 	dryRun  bool
+	// accept is the number of a suspicious snapshot of the only source that a person accepts; 0: none.
+	accept int64
 }
 
 func replicateCommand(e *env) *cobra.Command {
 	var dryRun bool
+	var accept int64
 	cmd := &cobra.Command{
 		Use:   "replicate [SOURCE...]",
 		Short: "Make one pass over the sources and commit what is new",
@@ -35,13 +38,20 @@ repositories, how many are new or changed.
 Before it writes, the agent's credential must be proven append-only, unless the configuration says ` + "`require: none`" + `: by the
 proof that is kept with the local state for 24 hours, or by what ` + "`farshore probe`" + ` does.
 
-Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but some items could not be read or a listing did not
-reach its end, or it is not proven that the credential is append-only, 4 the vault is damaged or was tampered with, or the
+A pass that finds a change of the source beyond the configuration's thresholds ("tripwire:") takes the snapshot all the same,
+marks it as suspicious, and ends with exit code 3 and the error code "suspicious". What nobody asked for by its number is
+restored from the last snapshot before that is not. So are the snapshots after it, until the source is again within the
+thresholds of the last good one, or a person accepts the change: --accept-change N makes one pass over one source, which is
+compared with its suspicious snapshot N in place of the last good one.
+
+Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished, but suspicious, or some items could not be read or a
+listing did not reach its end, or it is not proven that the credential is append-only, 4 the vault is damaged or was tampered with, or the
 credential may destroy what it holds, 130 interrupted.`,
-		Example: "  farshore replicate\n  farshore replicate shop --dry-run",
+		Example: "  farshore replicate\n  farshore replicate shop --dry-run\n  farshore replicate shop --accept-change 17",
 		Args:    arguments(0, -1, "names of sources"),
 	}
 	cmd.Flags().BoolVar(&dryRun, "dry-run", false, "store nothing, say what a pass would take and cost")
+	cmd.Flags().Int64Var(&accept, "accept-change", 0, "accept what snapshot `N` of the one SOURCE shows, though it is suspicious")
 	return e.does(cmd, func(ctx context.Context, args []string) (result, error) {
 		c, err := e.loadConfig()
 		if err != nil {
@@ -51,7 +61,10 @@ credential may destroy what it holds, 130 interrupted.`,
 		if err != nil {
 			return nil, err
 		}
-		return runReplicate(ctx, e, replicateOptions{config: c, sources: sources, dryRun: dryRun})
+		if cmd.Flags().Changed("accept-change") && (len(args) != 1 || accept < 1 || dryRun) {
+			return nil, usagef("--accept-change takes the number of a suspicious snapshot, of one SOURCE, and no --dry-run").with("`farshore snapshots` lists the snapshots with their marks")
+		}
+		return runReplicate(ctx, e, replicateOptions{config: c, sources: sources, dryRun: dryRun, accept: accept})
 	})
 }
 
@@ -85,6 +98,22 @@ type replicateResult struct {
 	Sources []passResult `json:"sources"`
 	// Protection is what is known of the agent's credential at the vault; absent in a dry run, which writes nothing.
 	Protection *protection `json:"protection,omitempty"`
+	// Promise is what a dry run reckons that it takes to verify all that is then stored within 90 days; absent where nothing is.
+	Promise *promiseCost `json:"promise,omitempty"`
+	// Told says what came of telling channels; absent where the configuration has none, and in a dry run.
+	Told *toldResult `json:"told,omitempty"`
+}
+
+// promise fills in what a promise of coverage takes, of what the vault holds and the passes would store at the most.
+func (r *replicateResult) promise(address string) {
+	var held, more int64
+	for _, s := range r.Sources {
+		held, more = max(held, s.held), more+s.ReadBytes
+	}
+	if held+more > 0 {
+		c := promiseOf(address, held+more)
+		r.Promise = &c
+	}
 }
 
 // passResult is what one pass over one source did, or would do.
@@ -104,12 +133,16 @@ type passResult struct {
 	Changed  int64 `json:"changed"`
 	// Renewed items did not change, and were stored anew because what they rested on was locked for less than min_lock_left.
 	Renewed int64 `json:"renewed,omitempty"`
+	// Mended items did not change, and were stored anew because what they rested on is damaged.
+	Mended  int64 `json:"mended,omitempty"`
 	Deleted int64 `json:"deleted"`
 	Gone    int64 `json:"gone"`
 	// ReadBytes were read at the source; StoredBytes of them were not in the vault yet, before compression.
 	ReadBytes   int64 `json:"read_bytes"`
 	StoredBytes int64 `json:"stored_bytes"`
 	StoredPacks int64 `json:"stored_packs"`
+	// ReadBack is how much of what is new was restored from the vault before it was committed; absent where nothing is new.
+	ReadBack *readBackResult `json:"read_back,omitempty"`
 	// Repositories counts repositories, where the source is one of those: the numbers above are of items, of which each has up to three.
 	Repositories *repositoryCounts `json:"repositories,omitempty"`
 	// Unreadable counts items by reason; Examples are some of them.
@@ -124,8 +157,24 @@ type passResult struct {
 	Requests int64    `json:"source_requests,omitempty"`
 	Puts     int64    `json:"vault_requests,omitempty"`
 	Notices  []string `json:"notices,omitempty"`
-	alarm    bool
-	tally    *tally
+	// Suspicious says why the newest commit is marked so, Accepted which marks of an earlier one were accepted. Good is the snapshot that it was compared with; absent where
+	// there is none yet, so that nothing could be unusual.
+	Suspicious []string `json:"suspicious,omitempty"`
+	Accepted   []string `json:"accepted,omitempty"`
+	Good       int64    `json:"compared_with,omitempty"`
+	alarm      bool
+	at         time.Time // of the newest commit
+	tally      *tally
+	// held is how many bytes the vault holds of all sources, of which a dry run knows.
+	held int64
+}
+
+// readBackResult says how much of what is new was restored from the vault, and compared with the hashes taken at the source.
+type readBackResult struct {
+	Items   int64 `json:"items"`
+	Bytes   int64 `json:"bytes"`
+	OfItems int64 `json:"of_items"`
+	OfBytes int64 `json:"of_bytes"`
 }
 
 // unreadResult is an item that could not be read.
@@ -142,6 +191,9 @@ func (r replicateResult) text(p *printer) {
 	}
 	if r.Protection != nil {
 		p.line("%s", r.Protection)
+	}
+	if r.Promise != nil {
+		p.line("to verify %s, as far as sizes are known and before compression; `farshore verify --dry-run` reckons with what is stored", r.Promise)
 	}
 }
 
@@ -163,6 +215,15 @@ func (r *passResult) print(p *printer, dryRun bool) {
 	}
 	for _, n := range r.Notices {
 		p.line("  note: %s", n)
+	}
+	for _, reason := range r.Suspicious {
+		p.line("  SUSPICIOUS: %s", reason)
+	}
+	for _, reason := range r.Accepted {
+		p.line("  accepted: %s", reason)
+	}
+	if r.Good == 0 && r.Commits > 0 && r.Seq > 0 {
+		p.line("  there was no complete snapshot to compare it with, so that nothing could look like an attack")
 	}
 	if r.Head != "" {
 		p.line("  head %s", briefHead(r.Head))
@@ -206,6 +267,21 @@ func (r *passResult) printCapture(p *printer) {
 		return
 	}
 	p.line("  captured %s in %s; %s new to the vault, in %s; %s", formatBytes(r.ReadBytes), took, formatBytes(r.StoredBytes), plural(r.StoredPacks, "pack"), r.committed())
+	const how = "restored from the vault and compared with the source"
+	switch k := r.ReadBack; {
+	case k == nil:
+	case r.Repositories != nil:
+		p.line("  read back: %s of %s that are new %s", formatBytes(k.Bytes), formatBytes(k.OfBytes), how)
+	default:
+		p.line("  read back: %s of %s (%s of %s) %s", formatCount(k.Items), plural(k.OfItems, "new item"), formatBytes(k.Bytes), formatBytes(k.OfBytes), how)
+	}
+	switch {
+	case r.Mended == 0:
+	case r.Repositories != nil:
+		p.line("  %s captured in full, because what was captured before is damaged", plural(r.Mended, "record"))
+	default:
+		p.line("  %s unchanged and stored anew, because what they rested on is damaged", plural(r.Mended, "item"))
+	}
 }
 
 // printRepositories is printCounts for a source of repositories, which are never deleted from the vault's point of view.

@@ -36,8 +36,8 @@ func restoreCommand(e *env) *cobra.Command {
 	cmd := &cobra.Command{
 		Use:   "restore --source NAME --to DEST",
 		Short: "Restore a snapshot, or a part of it, to a directory, a bucket or a git server",
-		Long: `Restore a source as it was at WHEN (a commit's number, or a time: the last complete snapshot not later than it), or
-newest. DEST is a directory, an s3:// or gs:// URL, or for git repositories the URL of a server. What is there and equal is
+		Long: `Restore a source as it was at WHEN (a commit's number, or a time: the last complete snapshot not later than it). Without
+WHEN it is the newest complete snapshot that is not suspicious; where a newer one was passed over, a warning says so. DEST is a directory, an s3:// or gs:// URL, or for git repositories the URL of a server. What is there and equal is
 skipped, so that an interrupted restore resumes; what differs is left alone without --overwrite. Every item is compared with
 its SHA-256. The recovery identity is needed.
 
@@ -57,7 +57,7 @@ there, or is not in the snapshot, 4 damage or tampering, 130 interrupted.`,
 	}
 	f := cmd.Flags()
 	f.StringVar(&o.source, "source", "", "`NAME` of the source to restore (needed)")
-	f.StringVar(&at, "at", "", "`WHEN`: a commit's number or an RFC 3339 time (default: newest)")
+	f.StringVar(&at, "at", "", "`WHEN`: a commit's number or an RFC 3339 time (default: the newest complete one that is not suspicious)")
 	f.StringVar(&o.prefix, "prefix", "", "restore only what begins with these `BYTES`")
 	f.StringVar(&o.item, "item", "", "restore only the item of this `PATH`")
 	f.StringVar(&o.to, "to", "", "`DEST`ination: a directory, s3://bucket/prefix, gs://bucket/prefix, or git+https:// or git+ssh:// (needed)")

@@ -8,6 +8,8 @@ import (
 
 	"farshore/agent"
 	"farshore/agent/config"
+	"farshore/agent/record"
+	"farshore/agent/vault"
 	"farshore/crypto/keyring"
 	"farshore/crypto/sign"
 )
@@ -52,6 +54,14 @@ func (e *env) sessionOptions(c *config.Config) (agent.SessionOptions, error) {
 		OnReset: func(reason string) {
 			e.warn("the local state in %s was damaged and is begun anew (%s): it is rebuilt from the vault", c.State, reason)
 		},
+	}
+	o.ReadBack = readBackOf(c)
+	o.Damaged = func(ctx context.Context, v *vault.Vault) map[record.Hash]bool {
+		known, err := knownDamaged(ctx, v, c.State)
+		if err != nil {
+			e.warn("the reports could not be read, so that what an audit found damaged may be rested on: %v", err)
+		}
+		return known
 	}
 	var err error
 	if o.Owner, err = sign.ParsePublic(c.Owner); err != nil {

@@ -7,10 +7,12 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 
 	"github.com/spf13/cobra"
 
 	"farshore/agent/record"
+	"farshore/agent/tripwire"
 	"farshore/agent/vault"
 )
 
@@ -82,6 +84,7 @@ type snapshotResult struct {
 	Complete   bool     `json:"complete"`
 	Revoked    bool     `json:"revoked,omitempty"`
 	Suspicious []string `json:"suspicious,omitempty"`
+	Accepted   []string `json:"accepted,omitempty"`
 	Items      int64    `json:"items"`
 	Bytes      int64    `json:"bytes"`
 	Unreadable int64    `json:"unreadable,omitempty"`
@@ -160,13 +163,34 @@ func (s *snapshotResult) state() string {
 	case s.Revoked:
 		return "revoked"
 	case len(s.Suspicious) > 0:
-		return "suspicious: " + s.Suspicious[0]
+		return s.suspicion()
 	case !s.Complete:
 		return "incomplete"
 	case s.Unreadable > 0:
 		return "complete, " + formatCount(s.Unreadable) + " unreadable"
 	}
 	return "complete"
+}
+
+// brief is state in a word where the snapshot is suspicious.
+func (s *snapshotResult) brief() string {
+	if len(s.Suspicious) > 0 && !s.Revoked {
+		return "SUSPICIOUS"
+	}
+	return s.state()
+}
+
+// suspicion names the reasons' codes; --json has their texts.
+func (s *snapshotResult) suspicion() string {
+	var codes []string
+	for _, reason := range s.Suspicious {
+		codes = append(codes, tripwire.CodeOf(reason))
+	}
+	text := "SUSPICIOUS: " + strings.Join(codes, ", ")
+	if !s.Complete {
+		text = "incomplete, " + text
+	}
+	return text
 }
 
 // maxPrinted bounds how many findings are printed for people; --json has up to a thousand.
@@ -253,7 +277,7 @@ func chainOf(c *vault.Chain) chainResult {
 			continue
 		}
 		r.Snapshots = append(r.Snapshots, snapshotResult{
-			Seq: k.Seq, Time: record.FormatTime(k.Time), Complete: k.Complete, Revoked: k.Revoked, Suspicious: k.Suspicious,
+			Seq: k.Seq, Time: record.FormatTime(k.Time), Complete: k.Complete, Revoked: k.Revoked, Suspicious: k.Suspicious, Accepted: k.Accepted,
 			Items: k.Counts.Items, Bytes: k.Counts.Bytes, Unreadable: k.Counts.Unreadable, AddedBytes: k.AddedBytes + k.StoredSize,
 		})
 	}
