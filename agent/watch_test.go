@@ -11,15 +11,9 @@ import (
 	"strings"
 	"testing"
 
-	"filippo.io/age"
-
 	"farshore/agent"
-	"farshore/agent/record"
 	"farshore/agent/source"
 	"farshore/agent/tripwire"
-	"farshore/agent/vault"
-	"farshore/crypto/sign"
-	"farshore/providers/mem"
 )
 
 // watched is a source in memory with its vault, replicated under the default thresholds.
@@ -326,30 +320,6 @@ func TestInterrupted(t *testing.T) {
 	w.good("to its end", first.Head.Seq, before)
 }
 
-// TestRetireSuspicious ends a chain with its mark.
-func TestRetireSuspicious(t *testing.T) {
-	w := newWatched(t, 50, 100)
-	first := w.pass("first")
-	for i := range 30 {
-		w.src.del(path(i))
-	}
-	bad := w.pass("deleted", tripwire.DeletedShare)
-	s := w.state()
-	defer s.Close()
-	pub := w.owner.Public()
-	v, err := vault.Open(t.Context(), w.bucket, vault.Options{Owner: &pub, Identities: []age.Identity{w.metadata}, Cache: s})
-	must(t, err)
-	out, err := v.Begin(t.Context(), vault.BeginOptions{Source: w.src.Place(), Agent: w.agent, Local: s})
-	must(t, err)
-	defer out.Close()
-	k, err := out.Retire(t.Context())
-	must(t, err)
-	if !slices.Equal(k.Suspicious, bad.Suspicious) {
-		t.Errorf("the last commit is marked %v", k.Suspicious)
-	}
-	w.good("retired", first.Head.Seq, nil)
-}
-
 // governed is a source with settings.
 type governed struct {
 	*fakeSource
@@ -400,84 +370,4 @@ func TestSettings(t *testing.T) {
 	o = w.options()
 	o.Tripwire.Policy = false
 	w.passWith("not asked", o)
-}
-
-// TestDamagedGood damages what the last good snapshot consists of: the pass goes on, says so, and takes nothing for well that it could not compare.
-func TestDamagedGood(t *testing.T) {
-	w := newWatched(t, 100, 100)
-	w.pass("first")
-	for i := range 50 {
-		w.src.del(path(i))
-	}
-	bad := w.pass("deleted", tripwire.DeletedShare)
-	again := w.pass("nothing more: its range is written anew", tripwire.DeletedShare, fmt.Sprintf("since-%d", bad.Head.Seq))
-	v := w.open()
-	good := w.chain(v).NewestGood()
-	snap, err := v.Snapshot(t.Context(), good)
-	if err != nil {
-		t.Fatal(err)
-	}
-	newest, err := v.Snapshot(t.Context(), again.Head)
-	if err != nil {
-		t.Fatal(err)
-	}
-	kept := newest.Segments()
-	for _, s := range snap.Segments() {
-		if !slices.Contains(kept, s) {
-			w.lose(record.MetaName(s.Name))
-		}
-	}
-	w.forget()
-	sum := w.pass("its segments are gone", fmt.Sprintf("since-%d", bad.Head.Seq))
-	if n := sum.Notices; len(n) == 0 || n[len(n)-1].Severity != vault.Notice || !strings.Contains(n[len(n)-1].Text, "can't be read whole") {
-		t.Errorf("notices %v", n)
-	}
-	w.lose(record.MetaName(good.Root.Name))
-	w.forget()
-	last := w.pass("its root is gone", fmt.Sprintf("since-%d", bad.Head.Seq))
-	if n := last.Notices; len(n) == 0 || !strings.Contains(n[len(n)-1].Text, "can't be read whole") {
-		t.Errorf("notices %v", n)
-	}
-	o := w.options()
-	o.Accept = last.Head.Seq
-	w.passWith("accepted", o)
-}
-
-// lose removes an object from the store.
-func (w *watched) lose(name string) { w.driver.(*mem.Driver).Remove(name) }
-
-// TestReplacedAgentIsWatched has another agent take a source over that lost half of its items meanwhile: its first pass is compared with the last good snapshot of the chain that it goes
-// on from.
-func TestReplacedAgentIsWatched(t *testing.T) {
-	w := newWatched(t, 100, 100)
-	first := w.pass("first")
-	before := w.src.copy()
-	other, err := sign.Generate()
-	must(t, err)
-	w.declare(func(st *record.Statement) {
-		st.Signers = append(st.Signers, record.Signer{ID: other.ID(), Algorithm: "ed25519", Key: other.Public().String(), Roles: []string{record.RoleAgent}, Sources: []string{"*"}})
-	})
-	w.agent = other
-	w.forget()
-	for i := range 50 {
-		w.src.del(path(i))
-	}
-	sum, err := w.replicate(t.Context(), w.src, w.options())
-	must(t, err)
-	if sum.Good != first.Head.Seq || len(sum.Suspicious) != 1 {
-		t.Errorf("compared with %d, marked %v", sum.Good, sum.Suspicious)
-	}
-	sum, err = w.replicate(t.Context(), w.src, w.options())
-	must(t, err)
-	if len(sum.Suspicious) != 2 {
-		t.Errorf("the second pass is marked %v", sum.Suspicious)
-	}
-	for i := range 50 {
-		w.src.put(path(i), before[path(i)])
-	}
-	sum, err = w.replicate(t.Context(), w.src, w.options())
-	must(t, err)
-	if len(sum.Suspicious) != 0 || !sum.Complete {
-		t.Errorf("the third pass is marked %v", sum.Suspicious)
-	}
 }
