@@ -227,7 +227,7 @@ func TestFullUnlisted(t *testing.T) {
 				}
 				return
 			}
-			if len(a.Damaged) != len(kept) || a.Coverage.Never != int64(len(kept)) || a.Verdict != report.VerdictDamaged {
+			if len(p.Sweeps) != 1 || len(a.Damaged) != len(kept) || a.Coverage.Never != int64(len(kept)) || a.Verdict != report.VerdictDamaged {
 				t.Errorf("%s: %d damaged, %+v", a.Verdict, len(a.Damaged), a.Coverage)
 			}
 			said := map[string]int{}

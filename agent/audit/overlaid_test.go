@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"farshore/agent/report"
@@ -21,7 +22,6 @@ type crowd struct {
 	mu        sync.Mutex
 	now, most int
 	full      chan struct{}
-	on        func(now int) // nil, or called with how many wait
 }
 
 func (c *crowd) OpenVersion(ctx context.Context, name, id string, off, n int64) (io.ReadCloser, error) {
@@ -41,16 +41,13 @@ func (c *crowd) enter(ctx context.Context) error {
 			close(c.full)
 		}
 	}
-	if c.on != nil {
-		c.on(c.now)
-	}
 	c.mu.Unlock()
 	select {
 	case <-c.full:
 		return nil
 	case <-ctx.Done():
 		return ctx.Err()
-	case <-time.After(10 * time.Second):
+	case <-time.After(time.Minute):
 		return errors.New("nobody else reads")
 	}
 }
@@ -77,18 +74,26 @@ func TestOverlaidTogether(t *testing.T) {
 	}
 	r.check(res)
 
-	d.want, d.full = 4, make(chan struct{}) // never so many: it ends with its context
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	d.on = func(now int) {
-		if now == 3 {
-			cancel()
+	d.want = 100 // never so many: they wait until the run is stopped
+	synctest.Test(t, func(t *testing.T) {
+		d.full = make(chan struct{})
+		v := r.open(d)
+		ctx, cancel := context.WithCancel(t.Context())
+		done := make(chan error)
+		go func() {
+			var err error
+			res, err = Run(ctx, v, o)
+			done <- err
+		}()
+		synctest.Wait()
+		if d.now != 3 {
+			t.Errorf("%d at a time", d.now)
 		}
-	}
-	res, err := Run(ctx, r.open(d), o)
-	if !errors.Is(err, context.Canceled) || res == nil || res.Audit.End != report.EndInterrupted || res.Name == "" {
-		t.Fatalf("%+v, %v", res, err)
-	}
+		cancel()
+		if err := <-done; !errors.Is(err, context.Canceled) || res == nil || res.Audit.End != report.EndInterrupted || res.Name == "" {
+			t.Fatalf("%+v, %v", res, err)
+		}
+	})
 	r.sound(r.open(d), res)
 	r.check(res)
 }

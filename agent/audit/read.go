@@ -11,7 +11,6 @@ import (
 
 	"farshore/agent/record"
 	"farshore/agent/report"
-	"farshore/agent/vault"
 	"farshore/agent/verify"
 	"farshore/agent/verify/census"
 	"farshore/agent/verify/draw"

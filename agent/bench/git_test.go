@@ -163,7 +163,7 @@ func BenchmarkGitProgram(b *testing.B) {
 		p.run("source", "add", "code", "git+file://"+filepath.Join(dir, "tree"))
 		key := filepath.Join(at, "kit", "recovery.key")
 		b.ReportMetric(p.run("replicate"), "replicate-MiB")
-		b.ReportMetric(p.run("verify", "--identity", key), "verify-MiB")
+		b.ReportMetric(p.run("verify", "--full", "--identity", key), "verify-MiB")
 		b.ReportMetric(p.run("restore", "--source", "code", "--to", filepath.Join(at, "out"), "--identity", key), "restore-MiB")
 		must(b, os.RemoveAll(at))
 	}

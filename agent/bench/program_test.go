@@ -43,7 +43,7 @@ func BenchmarkProgram(b *testing.B) {
 		p.run("source", "add", "bench", srv.URL(name, ""))
 		key := filepath.Join(at, "kit", "recovery.key")
 		b.ReportMetric(p.run("replicate"), "replicate-MiB")
-		b.ReportMetric(p.run("verify", "--identity", key), "verify-MiB")
+		b.ReportMetric(p.run("verify", "--full", "--identity", key), "verify-MiB")
 		b.ReportMetric(p.run("restore", "--source", "bench", "--to", filepath.Join(at, "out"), "--identity", key), "restore-MiB")
 		must(b, os.RemoveAll(at))
 	}

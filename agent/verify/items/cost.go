@@ -1,0 +1,57 @@
+package items
+
+import "math"
+
+// leastFirst is what the first item may cost whatever the budget is, and timesFirst how many times the budget: one that takes more is not dealt with either. Whoever writes records can
+// state an item of any size, of the same bytes again and again.
+const (
+	leastFirst = 64 << 20
+	timesFirst = 10
+)
+
+// affordable returns the items that were drawn, each once, as far as the budget goes: at least one, unless that alone is far beyond it. What is found of them has no part in it.
+func (r *run) affordable(picks []pick) (todo []*item) {
+	known := map[*item]bool{}
+	var spent int64
+	for _, p := range picks {
+		if known[p.item] {
+			continue
+		}
+		spent = plus(spent, p.item.cost())
+		if r.o.Bytes > 0 && spent > r.o.Bytes && (len(todo) > 0 || spent > leastFirst && spent/timesFirst > r.o.Bytes) {
+			r.cut("items that were drawn and not dealt with", "the next would have taken more bytes than the budget has")
+			break
+		}
+		known[p.item] = true
+		todo = append(todo, p.item)
+	}
+	return todo
+}
+
+// readUnit is what is read of a pack at the least.
+const readUnit = 1 << 20
+
+// cost is about what restoring the item reads.
+func (it *item) cost() (n int64) {
+	if it.rec == nil {
+		return 0
+	}
+	for i := range it.rec.Parts {
+		p := &it.rec.Parts[i]
+		for _, e := range p.Extents {
+			n = plus(n, max(e.Length, readUnit))
+		}
+		if len(p.Extents) == 0 {
+			n = plus(n, p.Size)
+		}
+	}
+	return n
+}
+
+// plus adds sizes, which a liar may have stated.
+func plus(a, b int64) int64 {
+	if a > math.MaxInt64-b {
+		return math.MaxInt64
+	}
+	return a + b
+}
