@@ -13,7 +13,7 @@ import (
 // rooms says what each room of the house may import of the others: the longest prefix of a package's path counts. A room that is not named here does not
 // exist. Test files may import anything.
 var rooms = map[string][]string{
-	"cmd":                        {"agent", "agent/audit", "agent/config", "agent/drill", "agent/metrics", "agent/notify", "agent/policy", "agent/probe", "agent/record", "agent/repo", "agent/report", "agent/restore", "agent/source", "agent/tripwire", "agent/units", "agent/vault", "agent/verify", "crypto", "providers"},
+	"cmd":                        {"agent", "agent/audit", "agent/config", "agent/drill", "agent/metrics", "agent/notify", "agent/policy", "agent/probe", "agent/record", "agent/repo", "agent/report", "agent/restore", "agent/sidefile", "agent/source", "agent/tripwire", "agent/units", "agent/vault", "agent/verify", "crypto", "providers"},
 	"agent":                      {"agent/internal/state", "agent/record", "agent/source", "agent/tripwire", "agent/vault", "crypto/sign", "providers"},
 	"agent/audit":                {"agent/record", "agent/report", "agent/source", "agent/units", "agent/vault", "agent/verify", "crypto/sign", "providers"},
 	"agent/bench":                {},
@@ -23,12 +23,12 @@ var rooms = map[string][]string{
 	"agent/record/jsontext":      {},
 	"agent/config":               {"agent/record", "agent/tripwire", "crypto", "providers/s3/s3client"},
 	"agent/internal/state":       {"agent/record"},
-	"agent/internal/sidefile":    {},
+	"agent/internal/small":       {"agent/record", "agent/source"},                       // for tests only
 	"agent/internal/vast":        {"agent/record", "agent/vault", "crypto", "providers"}, // for tests only
 	"agent/drill":                {"agent/record", "agent/report", "agent/vault", "crypto", "providers"},
 	"agent/intruder":             {}, // tests only
-	"agent/metrics":              {"agent/internal/sidefile", "agent/report"},
-	"agent/notify":               {"agent/internal/sidefile"},
+	"agent/metrics":              {"agent/report", "agent/sidefile"},
+	"agent/notify":               {"agent/sidefile"},
 	"agent/policy":               {},
 	"agent/probe":                {"agent/probe", "agent/record", "providers"},
 	"agent/report":               {"agent/record", "agent/units", "agent/vault", "crypto/seal", "crypto/sign", "providers"},
@@ -36,6 +36,7 @@ var rooms = map[string][]string{
 	"agent/repo":                 {"agent/record/jsontext", "agent/repo"},
 	"agent/repo/gitserver":       {"agent/repo", "providers/servers"}, // for tests only
 	"agent/repo/svntest":         {"agent/repo", "providers/servers"}, // for tests only
+	"agent/sidefile":             {},
 	"agent/source":               {"agent/record", "agent/repo", "agent/source"},
 	"agent/tripwire":             {"agent/record", "agent/repo/refs"},
 	"agent/units":                {},

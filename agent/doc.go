@@ -23,7 +23,8 @@
 //	notify/    tells people and their services what came of a pass or an audit; metrics/ leaves numbers for a monitoring system
 //	units/     how numbers, durations and paths are written for people
 //	internal/state/  the local, disposable cache and its lock: Open opens it, vault writes with it, and nobody else has it
-//	internal/sidefile/  small files beside the local state that several runs read and replace
+//	sidefile/  small files beside the local state that several runs read and replace
+//	internal/small/  a source of short texts, for tests
 //	internal/vast/   a vault of any number of packs, made up for tests
 //	bench/     benchmarks of the whole path
 //

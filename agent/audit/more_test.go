@@ -308,7 +308,7 @@ func TestRunItems(t *testing.T) {
 	r := newRig(t, d).fill(5)
 	o := r.defaults()
 	o.Recovery = true
-	o.Live = map[string]source.Source{r.src.name: r.src}
+	o.Live = map[string]source.Source{r.src.Name: r.src}
 	res := r.run(o, r.recovery)
 	a := res.Audit
 	if !a.Items.Tried || a.Items.Restored == 0 || a.Items.Same == 0 || a.Verdict != report.VerdictIntact {
@@ -324,7 +324,7 @@ func TestRunItems(t *testing.T) {
 	var names *report.Names
 	names, err := a.OpenNames(r.options.Identities)
 	must(t, err)
-	if names.Sources[a.Heads[0].Chain] != r.src.name {
+	if names.Sources[a.Heads[0].Chain] != r.src.Name {
 		t.Errorf("names: %+v", names)
 	}
 }
@@ -333,7 +333,7 @@ func TestRunItems(t *testing.T) {
 func TestRunAge(t *testing.T) {
 	r := newRig(t, mem.New()).fill(2)
 	o := r.defaults()
-	o.MaxAge = map[string]time.Duration{r.src.name: time.Hour}
+	o.MaxAge = map[string]time.Duration{r.src.Name: time.Hour}
 	if s := r.run(o, r.metadata).Audit.Sources[0]; s.Late || s.TargetSeconds != 3600 || s.Seq == 0 {
 		t.Errorf("%+v", s)
 	}

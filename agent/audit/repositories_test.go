@@ -47,7 +47,7 @@ func TestRepositoriesCompared(t *testing.T) {
 		lookers map[string]verify.Looker
 		missing int64 // sources that were not compared
 	}{
-		{"a sample, both at hand", Run, map[string]source.Source{"gits": src, r.src.name: r.src}, nil, 0},
+		{"a sample, both at hand", Run, map[string]source.Source{"gits": src, r.src.Name: r.src}, nil, 0},
 		{"a sample, the repositories at hand", Run, map[string]source.Source{"gits": src}, nil, 1},
 		{"a sample, none at hand", Run, nil, nil, 2},
 		{"everything, the repositories at hand", Full, nil, map[string]verify.Looker{"gits": src}, 1},

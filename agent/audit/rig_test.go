@@ -1,8 +1,6 @@
 package audit
 
 import (
-	"bytes"
-	"context"
 	"fmt"
 	"path/filepath"
 	"slices"
@@ -13,53 +11,13 @@ import (
 	"filippo.io/age"
 
 	"farshore/agent"
-	"farshore/agent/record"
+	"farshore/agent/internal/small"
 	"farshore/agent/report"
-	"farshore/agent/source"
 	"farshore/agent/vault"
 	"farshore/crypto/seal"
 	"farshore/crypto/sign"
 	"farshore/providers"
 )
-
-// things is a source in memory, by path.
-type things struct {
-	name string
-	all  map[string]string
-}
-
-func (s *things) Place() record.Place {
-	return record.Place{Name: s.name, Kind: "mem", Place: "mem://" + s.name}
-}
-func (s *things) Check(context.Context) error { return nil }
-
-func (s *things) List(_ context.Context, r source.Range, yield func(source.Entry) error) error {
-	var paths []string
-	for p := range s.all {
-		if r.Contains(p) {
-			paths = append(paths, p)
-		}
-	}
-	slices.Sort(paths)
-	for _, p := range paths {
-		if err := yield(source.Entry{Path: p, Kind: record.KindObject, Size: int64(len(s.all[p])), Attrs: record.Attrs{"etag": s.all[p][:8]}}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *things) Unchanged(e source.Entry, last *record.Record) bool {
-	return last.State == record.Present && last.Attrs["etag"] == e.Attrs["etag"]
-}
-
-func (s *things) Capture(ctx context.Context, e source.Entry, _ *record.Record, sink source.Sink) (*record.Record, error) {
-	part, err := sink.Part(ctx, record.Part{Kind: record.PartContent}, e.Size, bytes.NewReader([]byte(s.all[e.Path])))
-	if err != nil {
-		return nil, err
-	}
-	return &record.Record{State: record.Present, Attrs: e.Attrs, Parts: []record.Part{part}}, nil
-}
 
 // tamper is what the stores of tests can do beyond a Driver.
 type tamper interface {
@@ -77,7 +35,7 @@ type rig struct {
 	recovery age.Identity
 	metadata age.Identity
 	now      time.Time
-	src      *things
+	src      *small.Source
 }
 
 func must(t testing.TB, err error) {
@@ -89,7 +47,7 @@ func must(t testing.TB, err error) {
 
 func newRig(t *testing.T, d tamper) *rig {
 	t.Helper()
-	r := &rig{t: t, d: d, now: time.Now(), src: &things{"a bucket", map[string]string{}}}
+	r := &rig{t: t, d: d, now: time.Now(), src: &small.Source{Name: "a bucket", All: map[string]string{}}}
 	var err error
 	r.owner, err = sign.Generate()
 	must(t, err)
@@ -119,8 +77,8 @@ func (r *rig) fill(n int) *rig {
 	s, err := agent.Open(r.t.Context(), r.bucket(r.d), r.options)
 	must(r.t, err)
 	for range n {
-		i := len(r.src.all)
-		r.src.all[fmt.Sprintf("item %03d", i)] = fmt.Sprintf("%8d %s", i, strings.Repeat(fmt.Sprint("text ", i), 200))
+		i := len(r.src.All)
+		r.src.All[fmt.Sprintf("item %03d", i)] = fmt.Sprintf("%8d %s", i, strings.Repeat(fmt.Sprint("text ", i), 200))
 		_, err = s.Replicate(r.t.Context(), r.src, nil, nil, agent.Options{})
 		must(r.t, err)
 	}

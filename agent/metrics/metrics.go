@@ -18,7 +18,7 @@ import (
 	"github.com/prometheus/common/expfmt"
 	"github.com/prometheus/common/model"
 
-	"farshore/agent/internal/sidefile"
+	"farshore/agent/sidefile"
 )
 
 const (

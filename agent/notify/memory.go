@@ -13,7 +13,7 @@ import (
 	"slices"
 	"time"
 
-	"farshore/agent/internal/sidefile"
+	"farshore/agent/sidefile"
 )
 
 // Files in the directory of local state, and their bounds.

@@ -5,17 +5,13 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
-	"os"
 	"path/filepath"
-
-	"golang.org/x/sys/unix"
 
 	"farshore/agent/config"
 	"farshore/agent/record"
 	"farshore/agent/report"
+	"farshore/agent/sidefile"
 	"farshore/agent/vault"
 )
 
@@ -83,12 +79,8 @@ func (n *damagedNote) set() map[record.Hash]bool {
 
 // readDamagedNote reads the note; one that is not there, not whole, or of another vault is empty.
 func readDamagedNote(dir, vaultID string) damagedNote {
-	f, err := os.OpenFile(filepath.Join(dir, damagedFile), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0)
+	data, err := sidefile.Read(filepath.Join(dir, damagedFile), maxDamagedFile)
 	if err != nil {
-		return damagedNote{}
-	}
-	data, err := io.ReadAll(io.LimitReader(f, maxDamagedFile+1))
-	if errors.Join(err, f.Close()) != nil || len(data) > maxDamagedFile {
 		return damagedNote{}
 	}
 	var n damagedNote
@@ -104,11 +96,7 @@ func (n *damagedNote) write(dir string) error {
 	if err != nil || len(data) > maxDamagedFile {
 		return err
 	}
-	fresh := filepath.Join(dir, damagedFile+".new")
-	if err := os.WriteFile(fresh, data, 0o600); err != nil {
-		return err
-	}
-	return os.Rename(fresh, filepath.Join(dir, damagedFile))
+	return sidefile.Replace(filepath.Join(dir, damagedFile), data, 0o600)
 }
 
 // readBackOf is how much the configuration wants to be read back.

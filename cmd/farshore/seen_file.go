@@ -10,11 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"time"
 
 	"golang.org/x/sys/unix"
 
 	"farshore/agent/record"
+	"farshore/agent/sidefile"
 	"farshore/agent/vault"
 )
 
@@ -27,8 +27,6 @@ const (
 	maxSeenFile = 8 << 20
 	// maxSeenMarks is the most marks that are kept of one vault.
 	maxSeenMarks = 20_000
-	// seenWait is how long one process waits for another, which holds the lock while it writes a small file.
-	seenWait = 5 * time.Second
 )
 
 // seenMark is the newest commit of a chain that was seen here.
@@ -153,7 +151,7 @@ func (m *seenMarks) raise(vaultID string, marks map[string]seenMark) (changed bo
 // raiseSeen raises the marks of a vault in the file, alone: whoever else does it at the same time waits, and nothing of either is lost. damaged is told where a damaged file
 // was kept before a new one is begun.
 func raiseSeen(ctx context.Context, dir, vaultID string, marks map[string]seenMark, damaged func(why error, kept string)) error {
-	unlock, err := lockSeen(ctx, dir)
+	unlock, err := sidefile.Lock(ctx, filepath.Join(dir, seenLock))
 	if err != nil {
 		return err
 	}
@@ -175,43 +173,6 @@ func raiseSeen(ctx context.Context, dir, vaultID string, marks map[string]seenMa
 		return full
 	}
 	return errors.Join(full, writeSeen(dir, m))
-}
-
-// lockSeen takes the lock of the file. It ends with the process, however that ends.
-func lockSeen(ctx context.Context, dir string) (unlock func(), err error) {
-	f, err := os.OpenFile(filepath.Join(dir, seenLock), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW, 0o600)
-	if err != nil {
-		return nil, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, seenWait)
-	defer cancel()
-	const pause = 20 * time.Millisecond
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
-		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
-		if err == nil {
-			sameOwner(f, dir)
-			return func() { _ = f.Close() }, nil
-		}
-		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
-			return nil, errors.Join(fmt.Errorf("lock %s: %w", f.Name(), err), f.Close())
-		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("another process has held %s for %s: %w", f.Name(), seenWait, ctx.Err()), f.Close())
-		}
-	}
-}
-
-// sameOwner gives a file to the owner of its directory, so that what root reads does not keep the agent's own user from it. Where that can't be done it
-// stays with whoever made it, and the other user is told so when it can't read it.
-func sameOwner(f *os.File, dir string) {
-	var st unix.Stat_t
-	if os.Geteuid() == 0 && unix.Stat(dir, &st) == nil {
-		_ = f.Chown(int(st.Uid), int(st.Gid))
-	}
 }
 
 // keepAside renames a damaged file, to a name that nothing has.
@@ -236,36 +197,5 @@ func writeSeen(dir string, m *seenMarks) error {
 	if len(data) > maxSeenFile {
 		return fmt.Errorf("the marks take more than %d bytes: not all are remembered", maxSeenFile)
 	}
-	fresh := filepath.Join(dir, seenFile+".new")
-	if err := os.Remove(fresh); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
-	}
-	if err := writeFresh(fresh, dir, append(data, '\n')); err != nil {
-		return errors.Join(err, os.Remove(fresh))
-	}
-	if err := os.Rename(fresh, filepath.Join(dir, seenFile)); err != nil {
-		return err
-	}
-	d, err := os.Open(dir)
-	if err != nil {
-		return err
-	}
-	err = d.Sync()
-	if errors.Is(err, unix.EINVAL) || errors.Is(err, unix.ENOTSUP) {
-		err = nil // a file system that can't sync a directory
-	}
-	return errors.Join(err, d.Close())
-}
-
-func writeFresh(path, dir string, data []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|os.O_CREATE|os.O_EXCL, 0o600)
-	if err != nil {
-		return err
-	}
-	sameOwner(f, dir)
-	_, err = f.Write(data)
-	if err == nil {
-		err = f.Sync()
-	}
-	return errors.Join(err, f.Close())
+	return sidefile.Replace(filepath.Join(dir, seenFile), append(data, '\n'), 0o600)
 }

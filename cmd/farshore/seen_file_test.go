@@ -61,7 +61,7 @@ func TestSeenRaise(t *testing.T) {
 	if info, err := os.Stat(filepath.Join(dir, seenFile)); err != nil || info.Mode().Perm() != 0o600 {
 		t.Error(info.Mode(), err)
 	}
-	if left, _ := filepath.Glob(filepath.Join(dir, "*.new")); len(left) > 0 {
+	if left, _ := filepath.Glob(filepath.Join(dir, ".*.new")); len(left) > 0 {
 		t.Error(left)
 	}
 }

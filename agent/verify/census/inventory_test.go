@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"farshore/agent/internal/small"
 	"farshore/agent/record"
 	"farshore/agent/report"
 	"farshore/agent/vault"
@@ -173,7 +174,7 @@ func TestLater(t *testing.T) {
 	c := r.take()
 	p := c.Population()
 	before := len(d.Objects())
-	r.pass(&items{"three", map[string]string{"a": "12345678 is new"}})
+	r.pass(&small.Source{Name: "three", All: map[string]string{"a": "12345678 is new"}})
 	l := r.inventory(c, d)
 	if l.Present != p.Packs+p.Pages || l.Missing != 0 || l.Unnamed == 0 || l.Unnamed >= int64(len(d.Objects())-before) || !l.Done {
 		t.Errorf("%+v", l)
@@ -209,9 +210,9 @@ func TestAsOfVault(t *testing.T) {
 // TestRevokedVault revokes one commit of a real vault: what the snapshots behind it need stays in the census.
 func TestRevokedVault(t *testing.T) {
 	r := newRig(t, mem.New())
-	src := &items{"one", map[string]string{}}
+	src := &small.Source{Name: "one", All: map[string]string{}}
 	for i := range 4 {
-		src.all[fmt.Sprint("item ", i)] = strings.Repeat(fmt.Sprintf("%8d", i), 100)
+		src.All[fmt.Sprint("item ", i)] = strings.Repeat(fmt.Sprintf("%8d", i), 100)
 		r.pass(src)
 	}
 	v, chains := r.open()

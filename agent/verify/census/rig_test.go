@@ -1,13 +1,10 @@
 package census
 
 import (
-	"bytes"
-	"context"
 	"crypto/sha256"
 	"fmt"
 	"io"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -15,52 +12,12 @@ import (
 	"filippo.io/age"
 
 	"farshore/agent"
-	"farshore/agent/record"
-	"farshore/agent/source"
+	"farshore/agent/internal/small"
 	"farshore/agent/vault"
 	"farshore/crypto/seal"
 	"farshore/crypto/sign"
 	"farshore/providers"
 )
-
-// items is a source in memory, by path.
-type items struct {
-	name string
-	all  map[string]string
-}
-
-func (s *items) Place() record.Place {
-	return record.Place{Name: s.name, Kind: "mem", Place: "mem://" + s.name}
-}
-func (s *items) Check(context.Context) error { return nil }
-
-func (s *items) List(_ context.Context, r source.Range, yield func(source.Entry) error) error {
-	var paths []string
-	for p := range s.all {
-		if r.Contains(p) {
-			paths = append(paths, p)
-		}
-	}
-	slices.Sort(paths)
-	for _, p := range paths {
-		if err := yield(source.Entry{Path: p, Kind: record.KindObject, Size: int64(len(s.all[p])), Attrs: record.Attrs{"etag": s.all[p][:8]}}); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-func (s *items) Unchanged(e source.Entry, last *record.Record) bool {
-	return last.State == record.Present && last.Attrs["etag"] == e.Attrs["etag"]
-}
-
-func (s *items) Capture(ctx context.Context, e source.Entry, _ *record.Record, sink source.Sink) (*record.Record, error) {
-	part, err := sink.Part(ctx, record.Part{Kind: record.PartContent}, e.Size, bytes.NewReader([]byte(s.all[e.Path])))
-	if err != nil {
-		return nil, err
-	}
-	return &record.Record{State: record.Present, Attrs: e.Attrs, Parts: []record.Part{part}}, nil
-}
 
 // rig is a vault on a store, which the agent writes to.
 type rig struct {
@@ -98,7 +55,7 @@ func (r *rig) bucket(d providers.Driver) *providers.Bucket {
 }
 
 // pass stores items as the next commit of a source, each in a pack of its own or with others, as the agent has it.
-func (r *rig) pass(src *items) {
+func (r *rig) pass(src *small.Source) {
 	r.t.Helper()
 	s, err := agent.Open(r.t.Context(), r.bucket(r.d), r.options)
 	must(r.t, err)
@@ -111,9 +68,9 @@ func (r *rig) pass(src *items) {
 func (r *rig) passes(n int) {
 	r.t.Helper()
 	for _, name := range []string{"one", "two"} {
-		src := &items{name, map[string]string{}}
+		src := &small.Source{Name: name, All: map[string]string{}}
 		for i := range n {
-			src.all[fmt.Sprint("item ", i)] = fmt.Sprintf("%8d of %s", i, name)
+			src.All[fmt.Sprint("item ", i)] = fmt.Sprintf("%8d of %s", i, name)
 			r.pass(src)
 		}
 	}
