@@ -11,6 +11,8 @@ import (
 	"testing"
 	"time"
 
+	"golang.org/x/sys/unix"
+
 	"farshore/agent/record"
 	"farshore/agent/source"
 	"farshore/agent/source/git/wire"
@@ -158,6 +160,24 @@ printf '0008NAK\n%%04x\001%%s0000' $((5 + ${#n})) "$n"`, strings.TrimSuffix(head
 	}
 }
 
+// deaf returns an address at which nobody listens, and which nobody else can take until the test ends.
+func deaf(t *testing.T) string {
+	t.Helper()
+	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = unix.Close(fd) })
+	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
+		t.Fatal(err)
+	}
+	at, err := unix.Getsockname(fd)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return fmt.Sprintf("127.0.0.1:%d", at.(*unix.SockaddrInet4).Port)
+}
+
 // TestSilence holds that a server that takes the connection and says nothing is given up, and one that refuses is tried again.
 func TestSilence(t *testing.T) {
 	t.Parallel()
@@ -166,12 +186,7 @@ func TestSilence(t *testing.T) {
 	if _, err := r.Refs(t.Context()); err == nil || !strings.Contains(err.Error(), "no byte for 100ms") {
 		t.Error(err)
 	}
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	address := l.Addr().String()
-	_ = l.Close() // from here on nobody answers there
+	address := deaf(t)
 	tries := 0
 	for _, scheme := range []string{"git", "http"} {
 		r := open(t, scheme+"://"+address+"/r", wire.Options{})
