@@ -15,8 +15,8 @@ import (
 	"farshore/crypto/seal"
 )
 
-// Reader reads items' contents from packs. It keeps a few opened packs and decoded frames, so that neighbours cost one read. It may be used concurrently; memory is at most
-// about its number of open packs times their read-ahead, plus its frames.
+// Reader reads items' contents from packs. It keeps a few opened packs, decoded frames and what was read of packs, so that neighbours cost one read. It may be used concurrently; memory is at most what
+// its bounds come to, and a frame and a run of units for each copy under way. Memory that it holds is used again and again, so that it costs a restore neither clearing nor collecting.
 type Reader struct {
 	vault  *Vault
 	flight singleflight.Group
@@ -42,8 +42,8 @@ type frameKey struct {
 // Bounds of a Reader: opened packs, with 128 KiB each, frames, and units of packs of 1 MiB each.
 const (
 	readerPacks      = 8
-	readerFrameBytes = 32 << 20
-	readerUnits      = 64
+	readerFrameBytes = 20 << 20
+	readerUnits      = 32
 	readerVersions   = 4096 // packs whose right version is remembered: a name and an id each
 )
 

@@ -139,17 +139,15 @@ func (r *run) sample(ctx context.Context) error {
 	return err
 }
 
-// firstWindow is how many items are dealt with first. Within a window items are dealt with in the order in which they lie, so that neighbours are read together. Windows follow
-// the order of the draw, and each is as large as those before it together: whoever stops it loses no more than about half of what was done.
-const firstWindow = 256
-
 // deal restores and compares the items in the order of the draw, as far as the budget goes.
 func (r *run) deal(ctx context.Context, picks []pick) error {
 	todo := r.affordable(picks)
 	g, gctx := errgroup.WithContext(ctx)
 	g.SetLimit(r.o.Workers)
-	for begin, end := 0, firstWindow; begin < len(todo); begin, end = end, 2*end {
-		some := todo[begin:min(end, len(todo))]
+	for spent := int64(0); len(todo) > 0; {
+		n, cost := window(todo, spent)
+		some := todo[:n]
+		todo, spent = todo[n:], plus(spent, cost)
 		slices.SortStableFunc(some, func(a, b *item) int { return bytes.Compare(a.lies(), b.lies()) })
 		for _, it := range some {
 			if gctx.Err() == nil {
