@@ -201,7 +201,7 @@ func (m *repoModel) pass() {
 
 // one makes a pass over one source.
 func (m *repoModel) one(kind string) {
-	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	defer cancel()
 	o := agent.Options{Captures: 1 + m.rng.IntN(6)}
 	if m.rng.IntN(3) == 0 {

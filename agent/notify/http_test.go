@@ -10,12 +10,13 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
+
+	"farshore/providers/servers"
 )
 
 // token stands for what in an address is a secret.
@@ -125,13 +126,8 @@ func TestAnswers(t *testing.T) {
 		})
 	}
 	t.Run("nobody", func(t *testing.T) {
-		l, err := net.Listen("tcp", "127.0.0.1:0")
-		if err != nil {
-			t.Fatal(err)
-		}
-		address := "http://" + l.Addr().String() + "/" + token
-		_ = l.Close()
-		err = webhook(t, address, "").Send(t.Context(), base.message(false, false))
+		address := "http://" + servers.Unused(t) + "/" + token
+		err := webhook(t, address, "").Send(t.Context(), base.message(false, false))
 		if err == nil || !strings.Contains(err.Error(), "nothing listens") {
 			t.Error(err)
 		}

@@ -4,10 +4,11 @@ import (
 	"fmt"
 	"io"
 	"net/http"
-	"net/http/httptest"
 	"net/url"
 	"strings"
 	"testing"
+
+	"farshore/providers/servers"
 )
 
 // TestServices holds which addresses of services are taken, and that an error says nothing of one.
@@ -31,14 +32,13 @@ func TestServices(t *testing.T) {
 func TestService(t *testing.T) {
 	var body string
 	code := 200
-	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	s := servers.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		b, _ := io.ReadAll(r.Body)
 		body = string(b)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(code)
 		_, _ = io.WriteString(w, `{"code":`+fmt.Sprint(code)+`,"error":"no `+token+`"}`)
 	}))
-	t.Cleanup(s.Close)
 	u, _ := url.Parse(s.URL)
 	service, err := NewService("ntfy://user:" + token + "@" + u.Host + "/" + token + "?scheme=http")
 	if err != nil {

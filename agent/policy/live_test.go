@@ -18,7 +18,7 @@ import (
 )
 
 // deadline bounds each test against a server.
-const deadline = 90 * time.Second
+const deadline = 5 * time.Minute
 
 // lockedBucket makes a bucket as a policy's settings say, with one object in each room.
 func lockedBucket(ctx context.Context, t *testing.T, s servers.S3) string {

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"log"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"net/url"
@@ -107,23 +106,10 @@ func TestGitServerAway(t *testing.T) {
 	if os.Getenv("FARSHORE_TEST_LONG") != "1" {
 		return // the rest waits for retries
 	}
-	nobody := closedPort(t)
+	nobody := servers.Unused(t)
 	for _, url := range []string{"git+http://" + nobody + "/app.git", "git://" + nobody + "/app.git"} {
 		r.run("source", "add", "code", url).ends(exitFailed).warns("source code can't be read", "connection refused", "hint: nothing listens at this address")
 	}
-}
-
-// closedPort is an address of this machine at which nobody listens.
-func closedPort(t *testing.T) string {
-	t.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	return l.Addr().String()
 }
 
 // TestForge protects all repositories that a forge lists for an owner, of which one goes away.
@@ -210,7 +196,7 @@ func TestSVNServer(t *testing.T) {
 	if got, want := svntest.Youngest(t, r.path("out/one")), svntest.Youngest(t, repo.Dir); got != want {
 		t.Errorf("restored to revision %s, not %s", got, want)
 	}
-	r.run("source", "add", "gone", "svn://"+closedPort(t)+"/one").ends(exitFailed).warns("gone can't be read", "hint: nothing listens at this address")
+	r.run("source", "add", "gone", "svn://"+servers.Unused(t)+"/one").ends(exitFailed).warns("gone can't be read", "hint: nothing listens at this address")
 }
 
 // TestRestoreByPush restores to a git server that wants a password and hides some refs.

@@ -3,7 +3,6 @@ package main
 import (
 	"io"
 	"maps"
-	"net"
 	"net/http/httptest"
 	"os"
 	"path/filepath"
@@ -99,19 +98,15 @@ func TestProbeIsSafeElsewhere(t *testing.T) {
 func storedAtGCS(t *testing.T, _ *rig) (string, func() map[string]string) {
 	t.Helper()
 	// Objects are read at an address that the server must know as its own.
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	front := httptest.NewUnstartedServer(nil)
+	host := front.Listener.Addr().String()
+	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", NoListener: true, PublicHost: host, Writer: io.Discard})
 	if err != nil {
 		t.Fatal(err)
 	}
-	host, port := l.Addr().String(), l.Addr().(*net.TCPAddr).Port
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
-	server, err := fakestorage.NewServerWithOptions(fakestorage.Options{Scheme: "http", Host: "127.0.0.1", Port: uint16(port), PublicHost: host, Writer: io.Discard})
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(server.Stop)
+	front.Config.Handler = server.HTTPHandler()
+	front.Start()
+	t.Cleanup(front.Close)
 	server.CreateBucketWithOpts(fakestorage.CreateBucketOpts{Name: "offsite"})
 	t.Setenv("STORAGE_EMULATOR_HOST", host)
 	return "gs://offsite/vault", func() map[string]string {

@@ -115,7 +115,7 @@ func TestLocksOfWhatIsGone(t *testing.T) {
 	r.ok("locks").says("without a lock", "nothing has a lock that binds")
 
 	bucket := strings.SplitN(strings.TrimPrefix(vault, "s3://"), "/", 2)[0]
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	list, err := r.client.ListObjectVersions(ctx, &s3.ListObjectVersionsInput{Bucket: &bucket, Prefix: aws.String("vault/packs/")})
 	if err != nil || len(list.Versions) == 0 {

@@ -15,6 +15,7 @@ import (
 	"golang.org/x/oauth2"
 
 	"farshore/providers"
+	"farshore/providers/servers"
 )
 
 // answering starts a store that gives every request the same answer, and counts them.
@@ -130,9 +131,7 @@ func TestNoToken(t *testing.T) {
 
 // TestUnreachable has nobody listen.
 func TestUnreachable(t *testing.T) {
-	server := httptest.NewServer(http.NotFoundHandler())
-	server.Close()
-	ctx, d := open(t, "vault", server.URL)
+	ctx, d := open(t, "vault", "http://"+servers.Unused(t))
 	_, err := create(ctx, d, "a", []byte("x"))
 	if providers.KindOf(err) != providers.Temporary {
 		t.Errorf("create: %v, want a temporary failure", err)

@@ -61,7 +61,7 @@ func openWith(t *testing.T, rawURL string, transport http.RoundTripper) (context
 	if transport != nil {
 		o.Client = []option.ClientOption{option.WithHTTPClient(&http.Client{Transport: transport})}
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	d, err := Open(ctx, rawURL, o)
 	if err != nil {
 		cancel()

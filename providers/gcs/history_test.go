@@ -28,7 +28,7 @@ func TestHistory(t *testing.T) {
 		Pages: []int{1000},
 		Overwrite: func(t *testing.T, name string, body []byte) {
 			t.Helper()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			w := client.Bucket("kept").Object("v/" + name).NewWriter(ctx)
 			if _, err := w.Write(body); err != nil {
@@ -40,7 +40,7 @@ func TestHistory(t *testing.T) {
 		},
 		Hide: func(t *testing.T, name string) {
 			t.Helper()
-			ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 			defer cancel()
 			// A name that is hidden already can't be hidden once more here.
 			if err := client.Bucket("kept").Object("v/" + name).Delete(ctx); err != nil {

@@ -18,7 +18,7 @@ import (
 // open opens the remote, with a configuration that has nothing in it.
 func open(t *testing.T, spec string) (context.Context, *Driver) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
 	t.Cleanup(cancel)
 	d, err := Open(ctx, spec, Options{ConfigPath: writeConfig(t, "")})
 	if err != nil {

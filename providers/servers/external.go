@@ -27,7 +27,7 @@ func MinIO(tb testing.TB) S3 {
 	}
 	dir, s := tb.TempDir(), S3{Region: "us-east-1", AccessKey: rootKey, SecretKey: token()}
 	p, addr := launch(tb, "/minio/health/ready", func(addr string) *exec.Cmd {
-		cmd := exec.Command(path, "server", "--quiet", "--address", addr, "--console-address", freeAddr(tb), filepath.Join(dir, "data"))
+		cmd := exec.Command(path, "server", "--quiet", "--address", addr, "--console-address", Unused(tb), filepath.Join(dir, "data"))
 		cmd.Env = append(os.Environ(), "MINIO_ROOT_USER="+s.AccessKey, "MINIO_ROOT_PASSWORD="+s.SecretKey, "MINIO_BROWSER=off",
 			"MINIO_UPDATE=off", "MINIO_CALLHOME_ENABLE=off", "HOME="+dir)
 		return cmd

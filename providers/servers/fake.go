@@ -1,7 +1,6 @@
 package servers
 
 import (
-	"net/http/httptest"
 	"testing"
 
 	"farshore/providers/s3/s3fake"
@@ -11,8 +10,7 @@ import (
 func Fake(tb testing.TB) S3 {
 	tb.Helper()
 	s := S3{Region: "us-east-1", AccessKey: rootKey, SecretKey: token()}
-	server := httptest.NewServer(s3fake.Handler(map[string]string{s.AccessKey: s.SecretKey}))
+	server := HTTP(tb, s3fake.Handler(map[string]string{s.AccessKey: s.SecretKey}))
 	s.Endpoint, s.stop = server.URL, server.Close
-	tb.Cleanup(server.Close)
 	return s
 }

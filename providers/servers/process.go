@@ -5,7 +5,6 @@ import (
 	"context"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"os/exec"
 	"runtime"
@@ -97,12 +96,12 @@ func answers(ctx context.Context, url string) bool {
 	return resp.StatusCode == http.StatusOK
 }
 
-// launch starts the command that build returns for a free port, a few times if need be: another process may take the port first.
+// launch starts the command that build returns for an unused address, a few times if need be: a port may be taken that another program was told to use.
 func launch(tb testing.TB, health string, build func(addr string) *exec.Cmd) (*process, string) {
 	tb.Helper()
 	var last error
 	for range 3 {
-		addr := freeAddr(tb)
+		addr := Unused(tb)
 		p, err := start(build(addr))
 		if err != nil {
 			tb.Fatal(err)
@@ -121,16 +120,6 @@ func launch(tb testing.TB, health string, build func(addr string) *exec.Cmd) (*p
 	}
 	tb.Fatal(last)
 	return nil, ""
-}
-
-func freeAddr(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	return l.Addr().String()
 }
 
 // tail keeps the last bytes of a server's output.

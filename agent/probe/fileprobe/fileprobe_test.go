@@ -48,7 +48,7 @@ func vault(t *testing.T) (context.Context, string, *Attacker) {
 			t.Error(err)
 		}
 	})
-	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	return ctx, dir, a
 }

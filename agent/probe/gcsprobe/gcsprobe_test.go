@@ -23,7 +23,7 @@ import (
 // attacker returns the attacker for gs://vault/deep/er at the endpoint, and a context that ends.
 func attacker(t *testing.T, endpoint string) (context.Context, *Attacker) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	a, err := New(ctx, "gs://vault/deep/er?endpoint="+url.QueryEscape(endpoint), gcs.Options{})
 	if err != nil {

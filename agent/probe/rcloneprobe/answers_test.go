@@ -8,7 +8,6 @@ import (
 	iofs "io/fs"
 	"net"
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"syscall"
 	"testing"
@@ -21,6 +20,7 @@ import (
 
 	"farshore/agent/probe"
 	"farshore/providers"
+	"farshore/providers/servers"
 )
 
 // s3Error is an error as the S3 client gives it.
@@ -106,7 +106,7 @@ func TestAnswers(t *testing.T) {
 // TestNoSecret has a store that can no longer be reached: what is said of that, and kept in a report, does not have the token that stands in each of Azure's addresses.
 func TestNoSecret(t *testing.T) {
 	t.Parallel()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := servers.HTTP(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.FormValue("comp") != "list" {
 			w.WriteHeader(http.StatusNotFound)
 			return

@@ -28,7 +28,7 @@ import (
 // open opens the remote for the probe, and a context that ends.
 func open(t *testing.T, spec string) (context.Context, *Attacker) {
 	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), 60*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	t.Cleanup(cancel)
 	a, err := New(ctx, spec, rclone.Options{ConfigPath: config})
 	if err != nil {

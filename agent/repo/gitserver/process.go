@@ -6,11 +6,14 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
 	"testing"
 	"time"
+
+	"farshore/providers/servers"
 )
 
 const (
@@ -30,22 +33,25 @@ func environment(settings map[string]string) []string {
 	return append(env, fmt.Sprintf("GIT_CONFIG_COUNT=%d", n))
 }
 
-// freePort returns a port of the loopback address that nobody uses now.
-func freePort(tb testing.TB) int {
+// unusedPort returns a port of the loopback address that nobody else is given until the test ends.
+func unusedPort(tb testing.TB) int {
 	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+	_, text, err := net.SplitHostPort(servers.Unused(tb))
 	if err != nil {
 		tb.Fatal(err)
 	}
-	defer l.Close()
-	return l.Addr().(*net.TCPAddr).Port
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		tb.Fatal(err)
+	}
+	return port
 }
 
-// serve starts the command that build makes for a free port, until it takes connections; a few times if need be, as another process may take the port first.
+// serve starts the command that build makes for an unused port, until it takes connections; a few times if need be, as a port may be taken that another program was told to use.
 func serve(tb testing.TB, build func(port int) *exec.Cmd) (port int) {
 	tb.Helper()
 	for range 3 {
-		port = freePort(tb)
+		port = unusedPort(tb)
 		said, err := start(tb, build(port), port)
 		if err == nil {
 			return port

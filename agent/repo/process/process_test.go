@@ -63,19 +63,20 @@ func TestCancelled(t *testing.T) {
 	if err := process.Run(ctx, spec, io.Discard); !errors.Is(err, context.DeadlineExceeded) {
 		t.Errorf("error %v", err)
 	}
-	if d := time.Since(begin); d > 4*time.Second {
+	if d := time.Since(begin); d > 30*time.Second {
 		t.Errorf("it took %s", d)
 	}
 }
 
 // TestInputMoves holds that a program which takes input is not taken for one that hangs.
 func TestInputMoves(t *testing.T) {
+	t.Parallel()
 	spec := sh("wc -c")
-	spec.Idle = 400 * time.Millisecond
+	spec.Idle = 3 * time.Second
 	in, w := io.Pipe()
 	spec.Stdin = in
 	go func() {
-		tick := time.NewTicker(100 * time.Millisecond)
+		tick := time.NewTicker(500 * time.Millisecond)
 		defer tick.Stop()
 		for range 10 {
 			<-tick.C
@@ -154,7 +155,7 @@ func (s *slowly) Write(p []byte) (int, error) {
 
 // TestIdleCounts holds that a program's idle time runs only while it is waited for: neither while what it prints is not taken, nor while its input is not there.
 func TestIdleCounts(t *testing.T) {
-	const idle, long = 300 * time.Millisecond, 900 * time.Millisecond
+	const idle, long = 2 * time.Second, 5 * time.Second
 	large := strings.NewReader(strings.Repeat("x", 1<<20))
 	for name, c := range map[string]struct {
 		script  string

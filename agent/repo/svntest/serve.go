@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"farshore/agent/repo/svncmd"
+	"farshore/providers/servers"
 )
 
 // Serve serves the repositories below root by svnserve on this machine's own address until the test ends, and returns the address, "svn://127.0.0.1:port". Where
@@ -29,7 +30,11 @@ func Serve(tb testing.TB, root, user, password, authz string) string {
 		write(tb, filepath.Join(dir, "authz"), authz)
 	}
 	write(tb, filepath.Join(dir, "svnserve.conf"), conf)
-	port := freePort(tb)
+	address := servers.Unused(tb)
+	_, port, err := net.SplitHostPort(address)
+	if err != nil {
+		tb.Fatal(err)
+	}
 	ctx, cancel := context.WithCancel(context.WithoutCancel(tb.Context()))
 	cmd := exec.CommandContext(ctx, svncmd.Serve, "--daemon", "--foreground", "--listen-host=127.0.0.1", "--listen-port="+port,
 		"--root="+root, "--config-file="+filepath.Join(dir, "svnserve.conf"))
@@ -41,8 +46,8 @@ func Serve(tb testing.TB, root, user, password, authz string) string {
 		cancel()
 		_ = cmd.Wait() // it was killed
 	})
-	await(tb, "127.0.0.1:"+port)
-	return "svn://127.0.0.1:" + port
+	await(tb, address)
+	return "svn://" + address
 }
 
 func write(tb testing.TB, name, text string) {
@@ -52,25 +57,10 @@ func write(tb testing.TB, name, text string) {
 	}
 }
 
-// freePort returns a port that nobody listens on now.
-func freePort(tb testing.TB) string {
-	tb.Helper()
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		tb.Fatal(err)
-	}
-	defer l.Close()
-	_, port, err := net.SplitHostPort(l.Addr().String())
-	if err != nil {
-		tb.Fatal(err)
-	}
-	return port
-}
-
 // await waits until the server says its greeting.
 func await(tb testing.TB, address string) {
 	tb.Helper()
-	deadline, cancel := context.WithTimeout(tb.Context(), 20*time.Second)
+	deadline, cancel := context.WithTimeout(tb.Context(), time.Minute)
 	defer cancel()
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

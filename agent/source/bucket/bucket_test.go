@@ -19,7 +19,7 @@ import (
 )
 
 // quick are retries for tests: a failure that lasts must end soon.
-var quick = bucket.Retry{Patience: 20 * time.Second, First: time.Millisecond, Most: 20 * time.Millisecond, Silence: 5 * time.Second}
+var quick = bucket.Retry{Patience: 20 * time.Second, First: time.Millisecond, Most: 20 * time.Millisecond, Silence: time.Minute}
 
 // place is a bucket of a running server.
 type place struct {

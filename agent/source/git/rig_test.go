@@ -61,7 +61,7 @@ type job struct {
 // pass makes one pass: entries are joined with the records in order, captures begin in that order, some at a time.
 func (p *replica) pass() error {
 	p.tb.Helper()
-	ctx, cancel := context.WithTimeout(p.tb.Context(), 2*time.Minute)
+	ctx, cancel := context.WithTimeout(p.tb.Context(), 5*time.Minute)
 	defer cancel()
 	work := make(chan *job, 1000)
 	var wg sync.WaitGroup

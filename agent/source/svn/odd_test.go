@@ -48,7 +48,7 @@ func within(t *testing.T, what string, do func()) {
 		defer close(done)
 		do()
 	}()
-	timer := time.NewTimer(20 * time.Second)
+	timer := time.NewTimer(2 * time.Minute)
 	defer timer.Stop()
 	select {
 	case <-done:
@@ -111,7 +111,7 @@ func TestOddFiles(t *testing.T) {
 			if test.reason == "" {
 				return // the programs say it
 			}
-			ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
 			_, err := s.Capture(ctx, source.Entry{Path: "m", Kind: record.KindSVN}, nil, &sourcetest.Memory{})
 			var un *source.Unreadable

@@ -214,7 +214,7 @@ func TestCreateAtMinIO(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Logf("%+v", made)
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 	defer cancel()
 	client, bucket := s.Client(t), aws.String("offsite-made")
 	versioning, err := client.GetBucketVersioning(ctx, &awss3.GetBucketVersioningInput{Bucket: bucket})

@@ -51,9 +51,10 @@ func TestRotatedKeys(t *testing.T) {
 		}
 	}
 	holds("first")
+	look(c, time.Hour)
 	write(keys("second"))
 	holds("first") // not looked at again so soon
-	hurry(c)
+	look(c, 0)
 	holds("second")
 
 	write("[default") // somebody is at writing it
@@ -75,12 +76,12 @@ func TestRotatedKeys(t *testing.T) {
 	g.Wait()
 }
 
-// hurry has the files looked at each time.
-func hurry(p aws.CredentialsProvider) {
+// look has the files looked at that often.
+func look(p aws.CredentialsProvider, every time.Duration) {
 	r := p.(namedProvider).p.(*rereading)
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.every = 0
+	r.every = every
 }
 
 // TestGivenCredentials holds that credentials of the caller's own are taken as they are.

@@ -7,7 +7,6 @@ import (
 	"fmt"
 	"io"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -21,6 +20,7 @@ import (
 	"farshore/agent/source"
 	"farshore/agent/source/git/lfs"
 	"farshore/agent/source/git/lfs/lfstest"
+	"farshore/providers/servers"
 )
 
 // content returns n bytes that depend on the seed.
@@ -33,7 +33,7 @@ func content(n int, seed byte) []byte {
 // client returns a client of the server's repository with short waits.
 func client(s *lfstest.Server, o lfs.Options) *lfs.Client {
 	c := lfs.New(s.URL, o)
-	c.SetTimes(time.Millisecond, 5*time.Second)
+	c.SetTimes(time.Millisecond, time.Minute)
 	return c
 }
 
@@ -373,20 +373,13 @@ func TestIdle(t *testing.T) {
 
 func TestUnreachable(t *testing.T) {
 	s := lfstest.New(t)
-	l, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
-	}
-	gone := "http://" + l.Addr().String()
-	if err := l.Close(); err != nil {
-		t.Fatal(err)
-	}
+	gone := "http://" + servers.Unused(t)
 	var want []lfs.Pointer
 	for i := range 10 {
 		want = append(want, s.Put(content(10, byte(i))))
 	}
 	c := lfs.New(gone+"/team/app", lfs.Options{})
-	c.SetTimes(time.Millisecond, time.Second)
+	c.SetTimes(time.Millisecond, time.Minute)
 	if _, _, err := fetch(t, c, want); err == nil || !strings.Contains(err.Error(), "refused") {
 		t.Errorf("a server that is not there: %v", err)
 	}
@@ -399,7 +392,7 @@ func TestUnreachable(t *testing.T) {
 	}))
 	defer links.Close()
 	c = lfs.New(links.URL+"/team/app", lfs.Options{})
-	c.SetTimes(time.Millisecond, time.Second)
+	c.SetTimes(time.Millisecond, time.Minute)
 	all, _, err := fetch(t, c, want)
 	if err == nil || len(all) != 2 || strings.Contains(err.Error(), "geheim") {
 		t.Errorf("links that lead nowhere: %d objects, %v", len(all), err)

@@ -11,11 +11,10 @@ import (
 	"testing"
 	"time"
 
-	"golang.org/x/sys/unix"
-
 	"farshore/agent/record"
 	"farshore/agent/source"
 	"farshore/agent/source/git/wire"
+	"farshore/providers/servers"
 )
 
 // scripted serves git's own protocol by a function, one connection after the other, and returns the URL.
@@ -33,7 +32,7 @@ func scripted(t *testing.T, serve func(conn *net.TCPConn)) string {
 			if err != nil {
 				return
 			}
-			_ = conn.SetDeadline(time.Now().Add(20 * time.Second))
+			_ = conn.SetDeadline(time.Now().Add(2 * time.Minute))
 			serve(conn)
 			_ = conn.Close() // the client has left or will see it
 		}
@@ -160,24 +159,6 @@ printf '0008NAK\n%%04x\001%%s0000' $((5 + ${#n})) "$n"`, strings.TrimSuffix(head
 	}
 }
 
-// deaf returns an address at which nobody listens, and which nobody else can take until the test ends.
-func deaf(t *testing.T) string {
-	t.Helper()
-	fd, err := unix.Socket(unix.AF_INET, unix.SOCK_STREAM|unix.SOCK_CLOEXEC, 0)
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = unix.Close(fd) })
-	if err := unix.Bind(fd, &unix.SockaddrInet4{Addr: [4]byte{127, 0, 0, 1}}); err != nil {
-		t.Fatal(err)
-	}
-	at, err := unix.Getsockname(fd)
-	if err != nil {
-		t.Fatal(err)
-	}
-	return fmt.Sprintf("127.0.0.1:%d", at.(*unix.SockaddrInet4).Port)
-}
-
 // TestSilence holds that a server that takes the connection and says nothing is given up, and one that refuses is tried again.
 func TestSilence(t *testing.T) {
 	t.Parallel()
@@ -186,7 +167,7 @@ func TestSilence(t *testing.T) {
 	if _, err := r.Refs(t.Context()); err == nil || !strings.Contains(err.Error(), "no byte for 100ms") {
 		t.Error(err)
 	}
-	address := deaf(t)
+	address := servers.Unused(t)
 	tries := 0
 	for _, scheme := range []string{"git", "http"} {
 		r := open(t, scheme+"://"+address+"/r", wire.Options{})
@@ -217,12 +198,12 @@ func TestDrip(t *testing.T) {
 			}
 		}
 	}
-	o := wire.Options{Idle: time.Second, Limits: wire.Limits{Window: 200 * time.Millisecond, Rate: 1 << 20, Prepare: 200 * time.Millisecond}}
+	o := wire.Options{Limits: wire.Limits{Window: 200 * time.Millisecond, Rate: 1 << 20, Prepare: 200 * time.Millisecond}}
 	listing := scripted(t, func(conn *net.TCPConn) {
 		_, _ = io.WriteString(conn, pkt(idA+" refs/heads/main\x00side-band-64k\n"))
 		drip(conn, pkt(idA+" refs/heads/main\n"))
 	})
-	if _, err := open(t, listing, wire.Options{Idle: time.Second, Limits: wire.Limits{Refs: 200 * time.Millisecond}}).Refs(t.Context()); err == nil || !strings.Contains(err.Error(), "in 200ms") {
+	if _, err := open(t, listing, wire.Options{Limits: wire.Limits{Refs: 200 * time.Millisecond}}).Refs(t.Context()); err == nil || !strings.Contains(err.Error(), "in 200ms") {
 		t.Errorf("refs without end: %v", err)
 	}
 	for _, c := range []struct{ name, head, more, words string }{
