@@ -15,22 +15,27 @@ import (
 	"golang.org/x/sys/unix"
 )
 
-// Wait is how long Lock waits for another process, which holds a lock only while it writes a small file.
+// Wait is how long Lock waits for another process, which holds a lock only while it writes a small file. A time in which the machine stands still does not count.
 const Wait = 5 * time.Second
 
+// pause is how long Lock waits before it tries again.
+const pause = 10 * time.Millisecond
+
 // Lock takes the lock of a file, which is made where it is not there and never removed: whoever removed it could leave two processes with locks on two files. It ends with
-// the process, however that ends. The caller unlocks. It fails when ctx ends or Wait is over.
+// the process, however that ends. The caller unlocks. It fails when ctx ends or Wait is over, the latter with context.DeadlineExceeded.
 func Lock(ctx context.Context, path string) (unlock func(), err error) {
+	tick := time.NewTicker(pause)
+	defer tick.Stop()
+	return lock(ctx, path, tick.C)
+}
+
+// lock tries at once and with each tick. A ticker drops what nobody takes, so that the ticks, and not the clock, tell how long the other process had.
+func lock(ctx context.Context, path string, ticks <-chan time.Time) (unlock func(), err error) {
 	f, err := os.OpenFile(path, os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	ctx, cancel := context.WithTimeout(ctx, Wait)
-	defer cancel()
-	const pause = 10 * time.Millisecond
-	tick := time.NewTicker(pause)
-	defer tick.Stop()
-	for {
+	for left := Wait; ; left -= pause {
 		err := unix.Flock(int(f.Fd()), unix.LOCK_EX|unix.LOCK_NB)
 		if err == nil {
 			likeDirectory(f, filepath.Dir(path))
@@ -39,11 +44,22 @@ func Lock(ctx context.Context, path string) (unlock func(), err error) {
 		if !errors.Is(err, unix.EWOULDBLOCK) && !errors.Is(err, unix.EINTR) {
 			return nil, errors.Join(fmt.Errorf("lock %s: %w", path, err), f.Close())
 		}
-		select {
-		case <-tick.C:
-		case <-ctx.Done():
-			return nil, errors.Join(fmt.Errorf("another process holds %s: %w", path, ctx.Err()), f.Close())
+		if err = held(ctx, ticks, left); err != nil {
+			return nil, errors.Join(fmt.Errorf("another process holds %s: %w", path, err), f.Close())
 		}
+	}
+}
+
+// held waits for the next try, unless there is none.
+func held(ctx context.Context, ticks <-chan time.Time, left time.Duration) error {
+	if left <= 0 {
+		return context.DeadlineExceeded
+	}
+	select {
+	case <-ticks:
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
 	}
 }
 

@@ -9,6 +9,8 @@ import (
 	"strconv"
 	"sync"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"golang.org/x/sys/unix"
 )
@@ -25,6 +27,9 @@ func TestLock(t *testing.T) {
 	for range runs {
 		all.Go(func() {
 			unlock, err := Lock(context.Background(), filepath.Join(dir, "lock"))
+			for errors.Is(err, context.DeadlineExceeded) { // a slow disk's
+				unlock, err = Lock(context.Background(), filepath.Join(dir, "lock"))
+			}
 			if err != nil {
 				t.Error(err)
 				return
@@ -61,6 +66,39 @@ func TestLockHeld(t *testing.T) {
 		t.Fatal(err)
 	}
 	again()
+}
+
+// TestLockWaits holds that waiting ends when Wait is over, and that a time in which the machine stood still does not count: the holder did nothing in it either.
+func TestLockWaits(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		path := filepath.Join(t.TempDir(), "lock")
+		unlock, err := Lock(t.Context(), path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		begin := time.Now()
+		if _, err := Lock(t.Context(), path); !errors.Is(err, context.DeadlineExceeded) || time.Since(begin) != Wait {
+			t.Errorf("%v after %s", err, time.Since(begin))
+		}
+		done, ticks := make(chan error), make(chan time.Time)
+		go func() {
+			again, err := lock(t.Context(), path, ticks)
+			if err == nil {
+				again()
+			}
+			done <- err
+		}()
+		time.Sleep(2 * Wait) // nobody ran, and so nothing ticked
+		unlock()
+		select {
+		case ticks <- time.Now():
+			err = <-done
+		case err = <-done: // it had given up
+		}
+		if err != nil {
+			t.Error(err)
+		}
+	})
 }
 
 // TestRead holds that only a regular file of a bounded size is read, without waiting.
