@@ -2,8 +2,6 @@ package verify
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/binary"
 	"errors"
 	"fmt"
 	"io"
@@ -15,13 +13,10 @@ import (
 	"farshore/providers"
 )
 
-// maxSeen bounds how many parts are remembered as checked; beyond that a part that several segments carry is checked again.
-const maxSeen = 1 << 20
-
 // items reads the records of every segment that any snapshot has and, where asked, puts every item together. Each segment is read once, so that items
 // of older snapshots are checked too.
 func (r *run) items(ctx context.Context) error {
-	it := &itemRun{run: r, reader: r.v.NewReader(), seen: map[[16]byte]struct{}{}, failed: map[[16]byte]string{}, segments: map[record.Hash]bool{}, lists: map[record.Hash]bool{}, sections: map[claim]bool{}}
+	it := &itemRun{run: r, reader: r.v.NewReader(), parts: newParts(), segments: map[record.Hash]bool{}, lists: map[record.Hash]bool{}, sections: map[claim]bool{}}
 	for _, c := range r.chains {
 		for i := len(c.Commits) - 1; i >= 0; i-- {
 			if err := it.commit(ctx, c.Commits[i]); err != nil {
@@ -41,8 +36,7 @@ func (r *run) items(ctx context.Context) error {
 type itemRun struct {
 	*run
 	reader   *vault.Reader
-	seen     map[[16]byte]struct{}
-	failed   map[[16]byte]string // parts that can't be restored, and why; guarded by mu
+	parts    parts // guarded by mu
 	segments map[record.Hash]bool
 	lists    map[record.Hash]bool
 	sections map[claim]bool
@@ -209,54 +203,28 @@ func (it *itemRun) unchecked(rec *record.Record) []*record.Part {
 	for ; rec != nil; rec = rec.Last {
 		for i := range rec.Parts {
 			key := partKey(&rec.Parts[i])
-			if _, ok := it.seen[key]; ok {
-				it.again(path, key)
-				continue
+			it.mu.Lock()
+			again, bad, why := it.parts.check(key)
+			it.mu.Unlock()
+			if bad { // another item with a part that is known to be lost
+				it.note(vault.Damage, fmt.Sprintf("item %q", path), "%s", why)
 			}
-			if len(it.seen) < maxSeen {
-				it.seen[key] = struct{}{}
+			if !again {
+				out = append(out, &rec.Parts[i])
 			}
-			out = append(out, &rec.Parts[i])
 		}
 	}
 	return out
 }
 
-// again names another item with a part that is known to be lost.
-func (it *itemRun) again(path string, key [16]byte) {
-	it.mu.Lock()
-	why, bad := it.failed[key]
-	it.mu.Unlock()
-	if bad {
-		it.note(vault.Damage, fmt.Sprintf("item %q", path), "%s", why)
-	}
-}
-
-// lost notes a part that can't be restored.
+// lost notes a part that can't be restored, and only then remembers it: so a part without a reason is one for whose findings there is no more room.
 func (it *itemRun) lost(path string, p *record.Part, object, why string) {
-	it.mu.Lock()
-	it.failed[partKey(p)] = why
-	it.res.ItemsLost++
-	it.mu.Unlock()
 	it.note(vault.Damage, object, "item %q can't be restored: %s", path, why)
-}
-
-// partKey identifies a part by its hash and its place.
-func partKey(p *record.Part) (key [16]byte) {
-	h := sha256.New()
-	h.Write(p.SHA256[:])
-	for _, e := range p.Extents {
-		h.Write(e.Pack.Name[:])
-		_ = binary.Write(h, binary.BigEndian, [2]int64{e.Offset, e.Length}) // a hash takes everything
-	}
-	for _, e := range p.Pages {
-		h.Write(e.Name[:])
-	}
-	for _, e := range p.Lines {
-		h.Write(e.Name[:])
-	}
-	copy(key[:], h.Sum(nil))
-	return key
+	key := partKey(p)
+	it.mu.Lock()
+	defer it.mu.Unlock()
+	it.parts.lose(key, why)
+	it.res.ItemsLost++
 }
 
 func (it *itemRun) part(ctx context.Context, path string, p *record.Part) error {

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"fmt"
 	"math/rand/v2"
 	"sync"
 	"time"
@@ -61,7 +62,7 @@ func (r *run) locks(ctx context.Context) error {
 	for _, name := range sample {
 		g.Go(func() error {
 			object := record.PackName(name)
-			lock, err := r.v.Bucket().Lock(gctx, object, r.stored[place{name, false}].version)
+			lock, err := r.lockOf(gctx, object)
 			mu.Lock()
 			defer mu.Unlock()
 			out.count(object, lock, err)
@@ -69,6 +70,18 @@ func (r *run) locks(ctx context.Context) error {
 		})
 	}
 	return g.Wait()
+}
+
+// errForgotten is that nobody knows which version of a name is the right one, whose lock it is that counts.
+var errForgotten = fmt.Errorf("more than %d names have several versions or are hidden: which of them is the right one was not remembered for all", maxVersions)
+
+// lockOf asks for the lock of the right version of an object.
+func (r *run) lockOf(ctx context.Context, object string) (providers.Lock, error) {
+	id, known := r.stored.version(object)
+	if !known {
+		return providers.Lock{}, errForgotten
+	}
+	return r.v.Bucket().Lock(ctx, object, id)
 }
 
 // needed counts the packs that the newest snapshots need, and the newest good ones, and draws a uniform sample of those. What can't be read of their lists is damage that was found before.
@@ -119,13 +132,11 @@ func lost(err error) bool {
 
 // draw counts a pack that was not counted before, and keeps a uniform sample of them.
 func (r *run) draw(sample []record.Hash, name record.Hash, out *Locks) []record.Hash {
-	at := place{name, false}
-	o := r.stored[at]
-	if o.live {
+	path := record.PackName(name)
+	if r.stored.get(path).is&live != 0 {
 		return sample
 	}
-	o.live = true
-	r.stored[at] = o
+	r.stored.set(path, live)
 	out.Needed++
 	if len(sample) < maxLocks {
 		return append(sample, name)

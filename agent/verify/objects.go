@@ -35,10 +35,10 @@ func (r *run) hashRoom(ctx context.Context, room string) error {
 			return errorOf(g, err)
 		}
 		name, ok := r.parse(room, &n)
-		if !ok || r.done(&n, place{name, meta}) {
+		if !ok || r.done(&n) {
 			continue
 		}
-		g.Go(func() error { return r.object(gctx, n, place{name, meta}) })
+		g.Go(func() error { return r.object(gctx, n, name, meta) })
 	}
 	if err := g.Wait(); err != nil {
 		return err
@@ -49,18 +49,15 @@ func (r *run) hashRoom(ctx context.Context, room string) error {
 // found takes what reading an object before came to.
 func (r *run) found(f Found) {
 	r.o.Progress.Bytes.Add(f.Bytes)
-	r.judge(&f.Examined, place{f.Object, f.Meta})
+	r.judge(&f.Examined, f.Object, f.Meta)
 }
 
 // done reports whether an object was read before, with all that lies under its name.
-func (r *run) done(n *providers.Name, at place) bool {
+func (r *run) done(n *providers.Name) bool {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	if _, all := r.told[n.Name]; all {
-		return true
-	}
-	_, read := r.stored[at]
-	return read && n.Plain()
+	is := r.stored.get(n.Name).is
+	return is&told != 0 || is&judged != 0 && n.Plain()
 }
 
 // withheld are the objects of a room that the store lists and does not give.
@@ -138,21 +135,18 @@ func (r *run) parse(room string, n *providers.Name) (record.Hash, bool) {
 }
 
 // object checks one object, whichever of its versions is the right one.
-func (r *run) object(ctx context.Context, n providers.Name, at place) error {
-	e, err := Examine(ctx, r.v, n, at.name)
+func (r *run) object(ctx context.Context, n providers.Name, name record.Hash, meta bool) error {
+	e, err := Examine(ctx, r.v, n, name)
 	r.o.Progress.Bytes.Add(e.Bytes)
 	if err == nil {
-		r.judge(&e, at)
+		r.judge(&e, name, meta)
 	}
 	return err
 }
 
 // judge keeps what examining an object came to, unless nothing is there.
-func (r *run) judge(e *Examined, at place) {
-	path, room := record.PackName(at.name), index(at.meta)
-	if at.meta {
-		path = record.MetaName(at.name)
-	}
+func (r *run) judge(e *Examined, name record.Hash, meta bool) {
+	path, room := pathOf(name, meta), index(meta)
 	if !e.Plain {
 		r.extra(&e.Name, e.Findings)
 	}
@@ -171,26 +165,20 @@ func (r *run) judge(e *Examined, at place) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.stored[at] = object{size: e.Size, intact: e.State == Intact, state: e.State, version: e.Version}
+	r.stored.judge(path, e)
 }
 
 // need checks that an object that something names is there with its size and intact, and reports once where it is not.
 func (r *run) need(ref record.Ref, meta bool, by string) bool {
-	object := record.PackName(ref.Name)
-	if meta {
-		object = record.MetaName(ref.Name)
-	}
-	at := place{ref.Name, meta}
-	o, ok := r.stored[at]
-	switch {
-	case !ok:
+	object := pathOf(ref.Name, meta)
+	switch o := r.stored.need(object, ref.Size); {
+	case o.is&judged == 0:
 		r.note(vault.Damage, object, "it is missing; %s needs it", by)
-		o.size, o.absent = ref.Size, true
-	case o.intact && o.size != ref.Size:
+		return false
+	case o.is&intact != 0 && int64(o.size) != ref.Size:
 		r.note(vault.Damage, object, "it has %d bytes, %s says %d", o.size, by, ref.Size)
-		o.intact = false
+		return false
+	default:
+		return o.is&intact != 0
 	}
-	o.named = true // also when missing: so it is reported once
-	r.stored[at] = o
-	return o.intact
 }

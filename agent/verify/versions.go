@@ -17,7 +17,7 @@ func (r *run) extra(n *providers.Name, findings []vault.Finding) {
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	r.told[n.Name] = struct{}{}
+	r.stored.set(n.Name, told)
 	r.res.ExtraVersions += int64(max(0, n.Versions-1))
 	r.res.Markers += int64(n.Markers)
 }
@@ -77,9 +77,9 @@ func (r *run) overlaid(ctx context.Context, n *providers.Name) ([]vault.Finding,
 func (r *run) sightings() {
 	for _, f := range r.v.Sightings() {
 		r.mu.Lock()
-		_, known := r.told[f.Object]
+		is := r.stored.get(f.Object).is
 		r.mu.Unlock()
-		if !known {
+		if is&told == 0 {
 			r.add(f)
 		}
 	}
