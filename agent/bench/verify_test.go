@@ -16,6 +16,7 @@ import (
 
 	"farshore/agent/pack"
 	"farshore/agent/record"
+	"farshore/agent/restore"
 	"farshore/agent/vault"
 	"farshore/agent/verify"
 	"farshore/agent/verify/items"
@@ -64,7 +65,7 @@ func hashed(tb testing.TB, objects map[string][]byte) time.Duration {
 }
 
 // BenchmarkVerify is the levels of a verification over a vault in memory, beside what each can't do without over the same bytes: items (all are drawn, put together and
-// compared) and ciphertext (every object is hashed, and lists are followed).
+// compared) and ciphertext (every object is hashed, and lists are followed). A restore of the same items, in the order of their paths, stands beside them.
 func BenchmarkVerify(b *testing.B) {
 	for _, c := range []struct {
 		name    string
@@ -82,7 +83,7 @@ func BenchmarkVerify(b *testing.B) {
 		}
 		store := mem.New()
 		r := newRig(b, store)
-		r.replicate(src)
+		head := r.replicate(src).Head
 		objects := store.Objects()
 		open := func(ids ...age.Identity) (*vault.Vault, []*vault.Chain) {
 			pub := r.owner.Public()
@@ -104,6 +105,24 @@ func BenchmarkVerify(b *testing.B) {
 				used, wall = used+cpu()-c0, wall+time.Since(t0)
 				if res.Counts.Restored != int64(c.n) {
 					b.Fatalf("%+v", res)
+				}
+			}
+			figures(b, total, used, prim, wall)
+		})
+		b.Run("restore/"+c.name, func(b *testing.B) {
+			var used, prim, wall time.Duration
+			for b.Loop() {
+				prim += opened(b, objects, r.recovery)
+				v, _ := open(r.recovery)
+				runtime.GC()
+				c0, t0 := cpu(), time.Now()
+				snap, err := v.Snapshot(context.Background(), head)
+				must(b, err)
+				sum, err := restore.Run(context.Background(), snap, v.NewReader(), nowhere{}, restore.Options{})
+				must(b, err)
+				used, wall = used+cpu()-c0, wall+time.Since(t0)
+				if sum.Restored.Items != int64(c.n) {
+					b.Fatalf("%+v", sum)
 				}
 			}
 			figures(b, total, used, prim, wall)

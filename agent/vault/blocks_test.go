@@ -184,6 +184,28 @@ func TestReaderReleases(t *testing.T) {
 	r.spans.released(t)
 }
 
+// TestReaderSmall holds that a small item whose frame is at hand costs few allocations: there are many of them.
+func TestReaderSmall(t *testing.T) {
+	b := newBench(t, tiny)
+	w, done := b.writer()
+	defer done()
+	part := b.part(w, []byte("a small item"))
+	c := b.commit(w, object("a", part))
+	snap, err := b.open().Snapshot(t.Context(), c)
+	must(t, err)
+	rec, err := snap.Find(t.Context(), "a")
+	must(t, err)
+	r := b.open().NewReader()
+	n := testing.AllocsPerRun(100, func() {
+		if err := r.Copy(t.Context(), io.Discard, &rec.Parts[0]); err != nil {
+			t.Error(err)
+		}
+	})
+	if n > 6 {
+		t.Errorf("%v allocations", n)
+	}
+}
+
 // broken is a writer that fails.
 type broken struct{}
 

@@ -104,11 +104,18 @@ func (s *chainsReader) settle(n int) {
 // close returns the chain.
 func (r *chainReader) close() *Chain {
 	if e := r.end; e != nil && e.following > 0 {
-		r.chain.note(e.severity, e.object, "%v; it does not count, and neither do the %d commits after it", e.err, e.following)
+		r.chain.note(e.severity, e.object, "%v; it does not count, and neither %s after it", e.err, following(e.following))
 	} else if e != nil {
 		r.chain.note(e.severity, e.object, "%v; it does not count", e.err)
 	}
 	return r.chain
+}
+
+func following(n int) string {
+	if n == 1 {
+		return "does the one"
+	}
+	return fmt.Sprintf("do the %d commits", n)
 }
 
 // body is what one version of a commit's name has.

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"errors"
 	"fmt"
+	"hash"
 	"io"
 	"sync"
 
@@ -82,36 +83,36 @@ var ErrContent = errors.New("the bytes do not have the SHA-256 that the record s
 // Copy writes the part's bytes to w and checks their number and SHA-256 on the way. After an error, what w received is not to be
 // trusted. Damage in the vault is a *DamageError.
 func (r *Reader) Copy(ctx context.Context, w io.Writer, p *record.Part) error {
-	h := sha256.New()
-	both := io.MultiWriter(w, h)
-	var n int64
-	each := func(e record.Extent) error {
-		m, err := r.extent(ctx, both, e)
-		n += m
+	t := &tally{w: w, hash: sha256.New()}
+	if err := r.vault.writeLines(ctx, t, p); err != nil {
 		return err
 	}
-	if err := r.vault.writeLines(ctx, &counting{both, &n}, p); err != nil {
+	if err := r.vault.eachExtent(ctx, p, func(e record.Extent) error { return r.extent(ctx, t, e) }); err != nil {
 		return err
 	}
-	if err := r.vault.eachExtent(ctx, p, each); err != nil {
-		return err
-	}
-	if n != p.Size || record.Hash(h.Sum(nil)) != p.SHA256 {
-		return fmt.Errorf("%d of %d bytes: %w", n, p.Size, ErrContent)
+	if t.n != p.Size || record.Hash(t.hash.Sum(nil)) != p.SHA256 {
+		return fmt.Errorf("%d of %d bytes: %w", t.n, p.Size, ErrContent)
 	}
 	return nil
 }
 
-// counting counts what passes.
-type counting struct {
-	w io.Writer
-	n *int64
+// tally hands on to w, and counts and hashes what w took.
+type tally struct {
+	w    io.Writer
+	hash hash.Hash
+	n    int64
 }
 
-func (c *counting) Write(p []byte) (int, error) {
-	n, err := c.w.Write(p)
-	*c.n += int64(n)
-	return n, err
+func (t *tally) Write(p []byte) (int, error) {
+	n, err := t.w.Write(p)
+	if err == nil && n != len(p) {
+		err = io.ErrShortWrite
+	}
+	t.n += int64(n)
+	if err != nil {
+		return n, err
+	}
+	return t.hash.Write(p)
 }
 
 // Extents calls fn with the part's extents in order, reading pages of extents where it has them: for that it needs a key that opens pages. An error of fn ends it.
@@ -160,38 +161,37 @@ func (v *Vault) extentPage(ctx context.Context, page record.PartPage) ([]record.
 }
 
 // extent writes one extent's bytes to w.
-func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) (int64, error) {
+func (r *Reader) extent(ctx context.Context, w io.Writer, e record.Extent) error {
 	p, err := r.open(ctx, e.Pack)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	var n int64
 	for n < e.Length {
 		if err := ctx.Err(); err != nil {
-			return n, err
+			return err
 		}
 		if err := p.holds(e); err != nil {
-			return n, err
+			return err
 		}
 		i := p.reader.FrameAt(e.Offset + n)
 		frame, err := r.frame(p, i)
-		if q := r.instead(ctx, p, err); q != nil {
-			p = q
-			continue
-		}
 		if err != nil {
-			return n, err
+			if p = r.instead(ctx, p, err); p == nil {
+				return err
+			}
+			continue
 		}
 		_, _, rawOff, _ := p.reader.FrameRange(i)
 		at := e.Offset + n - rawOff
 		m, err := w.Write(frame.data[at:min(int64(len(frame.data)), at+e.Length-n)])
 		r.frames.release(frame)
-		n += int64(m)
 		if err != nil {
-			return n, err
+			return err
 		}
+		n += int64(m)
 	}
-	return n, nil
+	return nil
 }
 
 // frame returns a decoded frame, which must not be changed, and is to be released.

@@ -9,18 +9,27 @@ const (
 	timesFirst = 10
 )
 
-// affordable returns the items that were drawn, each once, as far as the budget goes: at least one, unless that alone is far beyond it. What is found of them has no part in it.
+// affordable returns the items that were drawn, each once, as far as the budget goes: at least one, unless that alone is far beyond it. What is found of them has no part in it. That a
+// budget ends is what it is for, and cuts nothing short; an item that no run of this budget would ever deal with does. The bound is no less sure for it: no pick is passed over, so that the
+// more often an item ends a run, the shorter are the runs.
 func (r *run) affordable(picks []pick) (todo []*item) {
+	const left, why = "items that were drawn and not dealt with", "the next would have taken more bytes than the budget has"
 	known := map[*item]bool{}
 	var spent int64
 	for _, p := range picks {
 		if known[p.item] {
 			continue
 		}
-		spent = plus(spent, p.item.cost())
-		if r.o.Bytes > 0 && spent > r.o.Bytes && (len(todo) > 0 || spent > leastFirst && spent/timesFirst > r.o.Bytes) {
-			r.cut("items that were drawn and not dealt with", "the next would have taken more bytes than the budget has")
-			break
+		cost := p.item.cost()
+		spent = plus(spent, cost)
+		switch {
+		case r.o.Bytes <= 0 || spent <= r.o.Bytes:
+		case cost > leastFirst && cost/timesFirst > r.o.Bytes:
+			r.cut(left, why)
+			return todo
+		case len(todo) > 0:
+			r.unchecked(left, -1, why)
+			return todo
 		}
 		known[p.item] = true
 		todo = append(todo, p.item)

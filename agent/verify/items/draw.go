@@ -4,13 +4,12 @@ import (
 	"bytes"
 	"cmp"
 	"context"
-	"crypto/hmac"
-	"crypto/sha256"
 	"encoding/binary"
 	"errors"
 	"math"
 	"math/bits"
 	"slices"
+	"strings"
 
 	"farshore/agent/record"
 	"farshore/agent/vault"
@@ -95,14 +94,9 @@ func placesOf(c *vault.Chain, snap *vault.Snapshot) (out []place) {
 
 // hash is HMAC-SHA256 under the seed of the parts, with a zero byte behind each but the last.
 func (r *run) hash(parts ...string) []byte {
-	h := hmac.New(sha256.New, r.o.Seed[:])
-	for i, p := range parts {
-		if i > 0 {
-			h.Write([]byte{0})
-		}
-		h.Write([]byte(p))
-	}
-	return h.Sum(nil)
+	r.mac.Reset()
+	r.mac.Write([]byte(strings.Join(parts, "\x00")))
+	return r.mac.Sum(nil)
 }
 
 // position is the j-th draw among total.

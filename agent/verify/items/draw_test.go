@@ -154,7 +154,7 @@ func TestDrawAgain(t *testing.T) {
 
 // TestPosition holds that positions lie where they should, for any total.
 func TestPosition(t *testing.T) {
-	r := &run{o: Options{Seed: record.Hash{7}}}
+	r := newRun(nil, Options{Seed: record.Hash{7}})
 	for _, total := range []int64{1, 2, 3, 1 << 40, 1<<62 + 12345} {
 		for j := range 200 {
 			if p := r.position(j, total); p < 0 || p >= total {

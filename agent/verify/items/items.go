@@ -70,7 +70,7 @@ type Result struct {
 	Sampled, Failed int64
 	// Lost are at most MaxLost.
 	Lost []Lost
-	// Complete says that the budget ended nothing: as many items were dealt with as were asked for, or all that there are.
+	// Complete says that nothing was left out but for the end of a budget of bytes: not for want of time, nor an item that is far beyond that budget.
 	Complete   bool
 	NotChecked []report.NotChecked
 	// Answered are the sources, by name, that said of one item at least what it is now.

@@ -5,12 +5,14 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"path/filepath"
 	"slices"
 	"syscall"
 
 	"farshore/agent/record"
 	"farshore/agent/repo/gitcmd"
+	"farshore/agent/repo/process"
 	"farshore/agent/repo/svncmd"
 	"farshore/agent/repo/tempdir"
 	"farshore/agent/report"
@@ -50,14 +52,13 @@ func (r *run) repositories(ctx context.Context) error {
 	if err != nil {
 		r.res.Repos.Unchecked += int64(len(drawn))
 		dealt = int64(len(drawn))
-		r.o.Note(report.AuditFinding{Severity: string(vault.Notice), Text: "repositories could not be restored: no scratch directory could be made"})
+		r.o.Note(report.AuditFinding{Severity: string(vault.Notice), Text: "repositories could not be restored: no scratch directory could be made" + want(err)})
 		return nil
 	}
 	var spent int64
 	for i, c := range drawn {
 		if spent += c.Size(); r.o.Bytes > 0 && spent > r.o.Bytes {
-			r.short = true
-			break
+			break // the others are counted as not checked
 		}
 		if err = r.repository(ctx, c, filepath.Join(dir.Path, fmt.Sprint(i))); err != nil {
 			break
@@ -165,8 +166,14 @@ func want(err error) string {
 		return ": the programs svnadmin and svn can't be run"
 	case errors.Is(err, gitcmd.ErrMissing):
 		return ": the git program can't be run"
-	case errors.Is(err, syscall.ENOSPC):
+	case process.NoRoom(err):
 		return ": there is no room in the scratch directory"
+	case errors.Is(err, syscall.EROFS):
+		return ": its file system can't be written"
+	case errors.Is(err, fs.ErrPermission):
+		return ": this user may not write there"
+	case errors.Is(err, fs.ErrNotExist):
+		return ": a directory is not there"
 	}
 	return ""
 }

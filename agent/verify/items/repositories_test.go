@@ -99,3 +99,25 @@ func TestRepositoryLost(t *testing.T) {
 		t.Errorf("%+v %+v", res.Lost, s.notes)
 	}
 }
+
+// TestRepositoryScratch can't restore repositories on this machine: that is told with the reason, and says nothing of the vault.
+func TestRepositoryScratch(t *testing.T) {
+	s, _, _ := fleet(t)
+	res := s.restored(items.Options{Scratch: "/proc/scratch"}) // where nobody can make anything
+	if res.Repos != (report.RepoCounts{Unchecked: 3}) || len(res.Lost) > 0 {
+		t.Errorf("%+v", res)
+	}
+	if len(s.notes) != 1 || !strings.HasSuffix(s.notes[0].Text, "no scratch directory could be made: a directory is not there") {
+		t.Errorf("%+v", s.notes)
+	}
+}
+
+// TestRepositoryBudget draws repositories that fit the budget one by one and not together: the others are counted, and the sample is no less complete.
+func TestRepositoryBudget(t *testing.T) {
+	s, _, _ := fleet(t)
+	all := s.restored(items.Options{})
+	some := s.restored(items.Options{Bytes: all.Counts.Bytes * 2 / 3})
+	if n := some.Repos.Checked; n < 1 || n > 2 || count(some, "repositories restored and checked by their own programs") != 3-n || !some.Complete {
+		t.Errorf("%+v, of %d bytes", some, all.Counts.Bytes)
+	}
+}

@@ -1,12 +1,14 @@
 package items
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/binary"
+	"crypto/hmac"
+	"crypto/sha256"
+	"hash"
 	"slices"
 	"sync"
+	"sync/atomic"
 
 	"golang.org/x/sync/errgroup"
 
@@ -21,6 +23,7 @@ type run struct {
 	v      *vault.Vault
 	o      Options
 	reader *vault.Reader
+	mac    hash.Hash // HMAC-SHA256 under the seed, used again for each hash, by one goroutine at a time
 	// expected is how many items the commits state, and uncounted how many records there are beyond what the roots state.
 	expected, uncounted int64
 
@@ -72,7 +75,9 @@ func newRun(v *vault.Vault, o Options) *run {
 	if o.Note == nil {
 		o.Note = func(report.AuditFinding) {}
 	}
-	return &run{v: v, o: o, reader: v.NewReader(), res: new(Result), sources: map[string]*asked{}, judged: map[string]string{}}
+	return &run{
+		v: v, o: o, reader: v.NewReader(), mac: hmac.New(sha256.New, o.Seed[:]), res: new(Result), sources: map[string]*asked{}, judged: map[string]string{},
+	}
 }
 
 // unchecked says that something was not checked.
@@ -142,33 +147,20 @@ func (r *run) sample(ctx context.Context) error {
 // deal restores and compares the items in the order of the draw, as far as the budget goes.
 func (r *run) deal(ctx context.Context, picks []pick) error {
 	todo := r.affordable(picks)
+	inWindows(todo)
 	g, gctx := errgroup.WithContext(ctx)
-	g.SetLimit(r.o.Workers)
-	for spent := int64(0); len(todo) > 0; {
-		n, cost := window(todo, spent)
-		some := todo[:n]
-		todo, spent = todo[n:], plus(spent, cost)
-		slices.SortStableFunc(some, func(a, b *item) int { return bytes.Compare(a.lies(), b.lies()) })
-		for _, it := range some {
-			if gctx.Err() == nil {
-				g.Go(func() error { return r.one(gctx, it) })
+	var taken atomic.Int64
+	for range min(r.o.Workers, len(todo)) {
+		g.Go(func() error {
+			for i := taken.Add(1); i <= int64(len(todo)) && gctx.Err() == nil; i = taken.Add(1) {
+				if err := r.one(gctx, todo[i-1]); err != nil {
+					return err
+				}
 			}
-		}
+			return nil
+		})
 	}
 	return cmp.Or(g.Wait(), ctx.Err())
-}
-
-// lies says where the item's first bytes lie.
-func (it *item) lies() []byte {
-	if it.rec == nil {
-		return nil
-	}
-	for i := range it.rec.Parts {
-		for _, e := range it.rec.Parts[i].Extents {
-			return binary.BigEndian.AppendUint64(bytes.Clone(e.Pack.Name[:]), uint64(e.Offset))
-		}
-	}
-	return nil
 }
 
 // one deals with one item.

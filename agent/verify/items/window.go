@@ -1,7 +1,10 @@
 package items
 
 import (
+	"bytes"
+	"cmp"
 	"math"
+	"slices"
 
 	"farshore/agent/record"
 )
@@ -14,6 +17,46 @@ const firstWindow = 256
 type unit struct {
 	pack record.Hash
 	i    int64
+}
+
+// inWindows puts the items of each window into the order in which they lie.
+func inWindows(todo []*item) {
+	for spent := int64(0); len(todo) > 0; {
+		n, cost := window(todo, spent)
+		asTheyLie(todo[:n])
+		todo, spent = todo[n:], plus(spent, cost)
+	}
+}
+
+// asTheyLie sorts items by where their first bytes lie; those that have none in packs are first.
+func asTheyLie(some []*item) {
+	type lying struct {
+		first record.Extent
+		item  *item
+	}
+	all := make([]lying, len(some))
+	for i, it := range some {
+		all[i] = lying{it.first(), it}
+	}
+	slices.SortFunc(all, func(a, b lying) int {
+		return cmp.Or(bytes.Compare(a.first.Pack.Name[:], b.first.Pack.Name[:]), cmp.Compare(a.first.Offset, b.first.Offset))
+	})
+	for i := range all {
+		some[i] = all[i].item
+	}
+}
+
+// first returns the item's first extent, a zero one where it has none.
+func (it *item) first() record.Extent {
+	if it.rec == nil {
+		return record.Extent{}
+	}
+	for i := range it.rec.Parts {
+		if extents := it.rec.Parts[i].Extents; len(extents) > 0 {
+			return extents[0]
+		}
+	}
+	return record.Extent{}
 }
 
 // window returns how many items, from the first on, are dealt with together, and what that costs, where those before have cost spent. Items that lie beside others of the window cost little, so that small ones

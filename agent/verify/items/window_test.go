@@ -1,7 +1,9 @@
 package items
 
 import (
+	"bytes"
 	"math"
+	"slices"
 	"testing"
 
 	"farshore/agent/record"
@@ -55,5 +57,37 @@ func TestWindow(t *testing.T) {
 	}
 	if got := windows(odd); got[0] < firstWindow {
 		t.Errorf("sizes without end: windows of %v", got)
+	}
+}
+
+// TestInWindows holds that each window's items, and no others, are in the order in which they lie, and that sorting them costs no memory for each comparison.
+func TestInWindows(t *testing.T) {
+	const n = 8000
+	todo := lying(n, func(i int) (byte, int64) { return byte(i * 7919 % 5), int64(i) * 104729 % n })
+	todo[17], todo[n-1] = &item{}, &item{rec: &record.Record{Parts: []record.Part{{Inline: "x"}}}}
+	before := slices.Clone(todo)
+	inWindows(todo)
+	at := 0
+	for _, n := range windows(slices.Clone(before)) {
+		want := map[*item]bool{}
+		for _, it := range before[at:][:n] {
+			want[it] = true
+		}
+		var last record.Extent
+		for i, it := range todo[at:][:n] {
+			e := it.first()
+			if c := bytes.Compare(last.Pack.Name[:], e.Pack.Name[:]); c > 0 || c == 0 && last.Offset > e.Offset {
+				t.Fatalf("item %d of the window at %d lies before the one before it", i, at)
+			}
+			last = e
+			delete(want, it)
+		}
+		if len(want) > 0 {
+			t.Fatalf("%d items left the window at %d", len(want), at)
+		}
+		at += n
+	}
+	if n := testing.AllocsPerRun(1, func() { asTheyLie(slices.Clone(before)) }); n > 10 {
+		t.Errorf("sorting takes %v allocations", n)
 	}
 }
