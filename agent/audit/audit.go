@@ -47,6 +47,8 @@ type Options struct {
 	Protection *report.Protection
 	// MaxAge is how old a source's newest complete snapshot may be, by the source's name; none: not judged.
 	MaxAge map[string]time.Duration
+	// MaxAgeElse is that of sources which MaxAge does not name; 0: not judged.
+	MaxAgeElse time.Duration
 	// Progress may be nil.
 	Progress *Progress
 }
@@ -131,6 +133,10 @@ type Checked struct {
 	Recomputed []string `json:"recomputed"`
 	// Lies are where the report says something else than comes out.
 	Lies []string `json:"lies"`
+	// Claims are what nobody can compute again, and only the signer knows. They are no fault of the report: each has some.
+	Claims []string `json:"claims"`
+	// Verdict is what the report's own numbers come to.
+	Verdict string `json:"verdict_recomputed"`
 	// Undecided is what could not be computed again, and why.
 	Undecided []string `json:"undecided"`
 	// Untold are the names of the signer's commitments before the audit of which no audit tells, at most MaxUntold: who draws and tells nothing may have looked for a draw that he likes.

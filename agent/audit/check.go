@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"iter"
-	"math"
 	"slices"
 	"time"
 
@@ -25,8 +24,8 @@ const headSlack = time.Hour
 var ErrNoAudit = errors.New("the report is no audit")
 
 // Check draws an audit again from what it reveals, and says where it says something else than comes out: that its commitment was stored before it and has the hash of its seed, that it
-// goes by the heads that there were, that it read what the seed decides and no other, and that bounds, ledger and coverage follow from its numbers. It can't say whether
-// what was read was as the report says. It believes nothing that the report says, reads commits and reports alone, and changes nothing. The error is why it could not be
+// goes by the heads that there were, that it read what the seed decides and no other, and that bounds, ledger, coverage and verdict follow from its numbers. It can't say whether
+// what was read was as the report says: Claims are what stands on the signer's word. It believes nothing that the report says, reads commits and reports alone, and changes nothing. The error is why it could not be
 // checked at all.
 func Check(ctx context.Context, v *vault.Vault, entry *report.Entry, o CheckOptions) (*Checked, error) {
 	if entry == nil || entry.Audit == nil {
@@ -41,6 +40,8 @@ func Check(ctx context.Context, v *vault.Vault, entry *report.Entry, o CheckOpti
 		return nil, err
 	}
 	c.a = c.e.Audit
+	c.numbers()
+	c.claims()
 	if c.a.Mode == report.ModeDrill {
 		c.unsure("a drill draws nothing: that it was made can't be computed again")
 		return c.Checked, nil
@@ -68,6 +69,10 @@ func (c *checker) ok(format string, args ...any) {
 
 func (c *checker) lie(format string, args ...any) {
 	c.Lies = append(c.Lies, fmt.Sprintf(format, args...))
+}
+
+func (c *checker) claim(format string, args ...any) {
+	c.Claims = append(c.Claims, fmt.Sprintf(format, args...))
 }
 
 func (c *checker) unsure(format string, args ...any) {
@@ -200,7 +205,7 @@ func (c *checker) population(ctx context.Context) (bool, error) {
 		return false, err
 	}
 	says, comes := c.a.Population, c.census.Population()
-	says.Items, says.ItemBytes = 0, 0
+	says.Items, says.ItemBytes = 0, 0 // stated holds these to the commits
 	if n := c.revoked(chains); n > 0 {
 		c.unsure("what it drew from: of the commits up to its heads, the owner has revoked %d since the statement that it goes by, or lets them count again", n)
 		return false, c.census.Close()
@@ -209,6 +214,7 @@ func (c *checker) population(ctx context.Context) (bool, error) {
 	if says != comes {
 		return false, c.census.Close() // nothing else can follow from it, and what it claims may take for ever to reckon with
 	}
+	c.stated()
 	return true, nil
 }
 
@@ -324,22 +330,7 @@ func (c *checker) parts(ctx context.Context) error {
 	if len(c.Lies) > lies {
 		return nil // bounds of numbers that are made up say nothing, and may take for ever to reckon
 	}
-	says, comes := slices.DeleteFunc(slices.Clone(c.a.Bounds), func(b report.Bound) bool { return b.Unit == report.UnitItems }), bounds(c.a)
-	if slices.EqualFunc(says, comes, sameBound) {
-		comes = says
-	}
-	c.same("bounds", says, comes)
-	return nil
-}
-
-// rounding is by how much bounds may differ that two machines reckon: one in the last digit that a report has, and what is left of it in floating point.
-const rounding = 2e-9
-
-// sameBound reports whether two bounds are the same, as far as machines agree on them.
-func sameBound(a, b report.Bound) bool {
-	near := math.Abs(a.Upper95-b.Upper95) <= rounding && math.Abs(a.Upper99-b.Upper99) <= rounding
-	a.Upper95, a.Upper99 = b.Upper95, b.Upper99
-	return near && a == b
+	return c.bounds(ctx)
 }
 
 func (c *checker) input() draw.Input { return inputOf(c.a, c.last, c.census, c.before()) }

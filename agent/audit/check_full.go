@@ -6,7 +6,6 @@ import (
 	"slices"
 
 	"farshore/agent/report"
-	"farshore/agent/verify/bound"
 	"farshore/agent/verify/census"
 	"farshore/agent/verify/draw"
 )
@@ -28,7 +27,9 @@ func (c *checker) everything(ctx context.Context) error {
 	if err := c.part(&p, c.census.Objects(ctx)); err != nil {
 		return err
 	}
-	c.censuses(&p)
+	if err := c.censuses(ctx, &p); err != nil {
+		return err
+	}
 	return c.runs(ctx, &p)
 }
 
@@ -59,18 +60,26 @@ func within(s report.Sweep, o census.Object) bool {
 	return s.From <= at && (s.To == "" || at < s.To)
 }
 
-// censuses holds the bounds of a full verification to its part: there are some where every object was dealt with.
-func (c *checker) censuses(p *report.Part) {
-	pop, failed := c.census.Population(), int64(0)
-	for _, b := range c.a.Bounds {
-		n := map[string]int64{report.UnitPacks: pop.Packs, report.UnitPages: pop.Pages}
-		c.same("bound of "+b.Unit, b, bound.Of(b.Unit, n[b.Unit], n[b.Unit], b.Failed, false))
-		failed += b.Failed
+// censuses holds the bounds of a full verification to its part: there are some where every object was dealt with, and it went on from there.
+func (c *checker) censuses(ctx context.Context, p *report.Part) error {
+	if len(c.a.Bounds) == 0 {
+		return nil
 	}
-	switch bad := p.Failed + p.Unread; {
-	case len(c.a.Bounds) > 0 && p.Checked < p.Planned:
+	if p.Checked < p.Planned {
 		c.lie("it has bounds of what it did not read to the end")
-	case len(c.a.Bounds) > 0 && (len(c.a.Bounds) != 2 || failed != bad):
-		c.lie("its bounds count %d that failed or were not given, and its part %d", failed, bad)
+		return nil
 	}
+	failed := map[string]int64{}
+	for _, b := range c.a.Bounds {
+		failed[b.Unit] = b.Failed
+	}
+	packs, pages, lies := failed[report.UnitPacks], failed[report.UnitPages], len(c.Lies)
+	if bad := p.Failed + p.Unread; packs+pages != bad {
+		c.lie("its bounds count %d that failed or were not given, and its part %d", packs+pages, bad)
+	}
+	c.same("bounds", c.a.Bounds, censuses(&c.a.Population, packs, pages, failed[report.UnitBytes]))
+	if len(c.Lies) > lies {
+		return nil
+	}
+	return c.lost(ctx, packs, min(p.Unread, packs), failed[report.UnitBytes])
 }

@@ -5,6 +5,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"io"
+	"math/rand/v2"
 	"slices"
 	"strings"
 	"testing"
@@ -62,69 +63,124 @@ func digest(list []census.Object) record.Hash {
 }
 
 func TestCheckFindsLies(t *testing.T) {
-	base := mem.New()
-	r := newRig(t, base).fill(8)
-	small := r.defaults()
-	small.Bytes = 4000 // some of each part
-	for _, c := range []struct {
-		name   string
-		change func(x *run, a *report.Audit)
-		want   string
-	}{
-		{"another seed", func(_ *run, a *report.Audit) { a.Seed[3] ^= 1 }, "seed"},
-		{"an object was left out", func(x *run, a *report.Audit) {
-			p := partOf(a, report.PartPages)
-			p.Digest = digest(x.plan.Pages[1:])
-			p.Checked, p.Intact, p.Planned = p.Checked-1, p.Intact-1, p.Planned-1
-			p.Bytes -= x.plan.Pages[0].Size
-		}, "part pages"},
-		{"another object in its place", func(x *run, a *report.Audit) {
-			p := partOf(a, report.PartPacks)
-			list := append([]census.Object(nil), x.plan.Packs...)
-			list[0] = x.plan.Pages[0]
-			p.Digest = digest(list)
-		}, "part packs"},
-		{"another digest of the coverage", func(_ *run, a *report.Audit) { partOf(a, report.PartCoverage).Digest[0] ^= 1 }, "part coverage"},
-		{"another sweep", func(_ *run, a *report.Audit) {
-			partOf(a, report.PartCoverage).Sweeps = []report.Sweep{{From: "0000000000000000", Only: report.SweepAll}}
-		}, "coverage goes over"},
-		{"a part left out", func(_ *run, a *report.Audit) { a.Parts = a.Parts[1:]; a.Bounds = a.Bounds[1:] }, "left out"},
-		{"another bound", func(_ *run, a *report.Audit) { a.Bounds[0].Upper95 /= 2 }, "bounds"},
-		{"another population", func(_ *run, a *report.Audit) { a.Population.Packs++; a.Inventory.Present++ }, "how many objects"},
-		{"another budget", func(_ *run, a *report.Audit) { a.Budget.Bytes++ }, "budget"},
-		{"other heads", func(x *run, a *report.Audit) {
-			k := x.chains[0].Commits[2]
-			a.Heads = []report.Head{{Chain: k.Chain, Seq: k.Seq, Hash: k.Hash}}
-		}, "heads of the commitment"},
-		{"another time", func(_ *run, a *report.Audit) { a.Started = a.Started.Add(-time.Minute) }, "time of the commitment"},
-		{"a ledger that claims more", func(_ *run, a *report.Audit) {
-			a.Ledger.Arcs = []report.Arc{{From: "0000000000000000", Time: a.Started, Position: 0}}
-		}, "the ledger"},
-		{"a coverage that claims more", func(_ *run, a *report.Audit) {
-			a.Coverage.Verified, a.Coverage.Never = a.Coverage.Verified+a.Coverage.Never, 0
-			a.Coverage.NeverSince = time.Time{}
-		}, "coverage"},
-		{"no commitment", func(_ *run, a *report.Audit) { a.Commitment = nil }, "no commitment"},
-		{"a part without end", func(_ *run, a *report.Audit) {
-			p := partOf(a, report.PartBytes)
-			const n = 1 << 51
-			p.Planned, p.Checked, p.Intact, p.Failed, a.Verdict = 2*n, 2*n, n, n, report.VerdictDamaged
-		}, "part bytes"},
-		{"another's commitment", func(_ *run, a *report.Audit) { a.Commitment = &record.Hash{1} }, "has no commitment"},
-	} {
+	made := map[scene]*rig{}
+	for _, of := range []scene{sampled, whole, hurt, kept} { // without a lie it holds
+		made[of] = of.vault(t)
+		r, o := of.begin(t, made[of])
+		r.check(r.liar(o, nil, nil))
+	}
+	for _, c := range slices.Concat(liesOfDraw(), liesOfItems(), liesOfLocks(), liesOfVerdict(), liesOfBytes()) {
 		t.Run(c.name, func(t *testing.T) {
-			r.t, r.d = t, clone(base)
-			res := r.liar(small, nil, c.change)
-			got := r.checked(res)
+			r, o := c.of.begin(t, made[c.of])
+			got := r.checked(r.liar(o, nil, c.change))
 			if got.OK() || !strings.Contains(strings.Join(got.Lies, "\n"), c.want) {
 				t.Errorf("lies: %q, want one about %q", got.Lies, c.want)
 			}
 		})
 	}
-	r.t, r.d = t, clone(base)
-	r.check(r.liar(small, nil, nil)) // and without a lie it holds
-	r.d = clone(base)
-	r.check(r.liar(small, nil, func(_ *run, a *report.Audit) { a.Bounds[0].Upper95 -= 1e-9 })) // another machine may round otherwise
+	r, o := sampled.begin(t, made[sampled])
+	r.check(r.liar(o, nil, func(_ *run, a *report.Audit) { a.Bounds[0].Upper95 -= 1e-9 })) // another machine may round otherwise
+}
+
+// lie is a change of an honest report, and what is found of it.
+type lie struct {
+	name   string
+	of     scene
+	change func(x *run, a *report.Audit)
+	want   string
+}
+
+// scene is what an audit finds, before somebody lies of it.
+type scene int
+
+const (
+	sampled scene = iota // some of each part is read, and nothing is damaged
+	whole                // everything is read
+	hurt                 // everything, and one of the packs, which have different sizes, is damaged
+	kept                 // everything, and the store does not give that one
+)
+
+// vault makes the vault.
+func (s scene) vault(t *testing.T) *rig {
+	t.Helper()
+	d := mem.New()
+	r := newRig(t, d).fill(6)
+	if s == hurt || s == kept {
+		r.src.All["large"] = noise(100_000)
+		r.fill(2)
+	}
+	if bad := r.packs()[1]; s == hurt {
+		d.Set(bad, flip(d.Objects()[bad]))
+	}
+	return r
+}
+
+// begin makes a copy of the vault, and the options of its audit.
+func (s scene) begin(t *testing.T, of *rig) (*rig, Options) {
+	t.Helper()
+	r := *of
+	r.t, r.d = t, clone(of.d.(*mem.Driver))
+	o := r.defaults()
+	switch bad := r.packs()[1]; s {
+	case sampled:
+		o.Bytes = 4000
+	case kept:
+		r.d = &withholding{r.d, func(name string) bool { return name == bad }}
+	}
+	return &r, o
+}
+
+// noise is content that does not compress.
+func noise(n int) string {
+	b := make([]byte, n)
+	_, _ = rand.NewChaCha8([32]byte{7}).Read(b)
+	return string(b)
+}
+
+// liesOfDraw are about what was drawn, and what came of it.
+func liesOfDraw() []lie {
+	return []lie{
+		{"another seed", sampled, func(_ *run, a *report.Audit) { a.Seed[3] ^= 1 }, "seed"},
+		{"an object was left out", sampled, func(x *run, a *report.Audit) {
+			p := partOf(a, report.PartPages)
+			p.Digest = digest(x.plan.Pages[1:])
+			p.Checked, p.Intact, p.Planned = p.Checked-1, p.Intact-1, p.Planned-1
+			p.Bytes -= x.plan.Pages[0].Size
+		}, "part pages"},
+		{"another object in its place", sampled, func(x *run, a *report.Audit) {
+			p := partOf(a, report.PartPacks)
+			list := append([]census.Object(nil), x.plan.Packs...)
+			list[0] = x.plan.Pages[0]
+			p.Digest = digest(list)
+		}, "part packs"},
+		{"another digest of the coverage", sampled, func(_ *run, a *report.Audit) { partOf(a, report.PartCoverage).Digest[0] ^= 1 }, "part coverage"},
+		{"another sweep", sampled, func(_ *run, a *report.Audit) {
+			partOf(a, report.PartCoverage).Sweeps = []report.Sweep{{From: "0000000000000000", Only: report.SweepAll}}
+		}, "coverage goes over"},
+		{"a part left out", sampled, func(_ *run, a *report.Audit) { a.Parts = a.Parts[1:]; a.Bounds = a.Bounds[1:] }, "left out"},
+		{"another bound", sampled, func(_ *run, a *report.Audit) { a.Bounds[0].Upper95 /= 2 }, "bounds"},
+		{"another population", sampled, func(_ *run, a *report.Audit) { a.Population.Packs++; a.Inventory.Present++ }, "how many objects"},
+		{"another budget", sampled, func(_ *run, a *report.Audit) { a.Budget.Bytes++ }, "budget"},
+		{"other heads", sampled, func(x *run, a *report.Audit) {
+			k := x.chains[0].Commits[2]
+			a.Heads = []report.Head{{Chain: k.Chain, Seq: k.Seq, Hash: k.Hash}}
+		}, "heads of the commitment"},
+		{"another time", sampled, func(_ *run, a *report.Audit) { a.Started = a.Started.Add(-time.Minute) }, "time of the commitment"},
+		{"a ledger that claims more", sampled, func(_ *run, a *report.Audit) {
+			a.Ledger.Arcs = []report.Arc{{From: "0000000000000000", Time: a.Started, Position: 0}}
+		}, "the ledger"},
+		{"a coverage that claims more", sampled, func(_ *run, a *report.Audit) {
+			a.Coverage.Verified, a.Coverage.Never = a.Coverage.Verified+a.Coverage.Never, 0
+			a.Coverage.NeverSince = time.Time{}
+		}, "coverage"},
+		{"no commitment", sampled, func(_ *run, a *report.Audit) { a.Commitment = nil }, "no commitment"},
+		{"a part without end", sampled, func(_ *run, a *report.Audit) {
+			p := partOf(a, report.PartBytes)
+			const n = 1 << 51
+			p.Planned, p.Checked, p.Intact, p.Failed, a.Verdict = 2*n, 2*n, n, n, report.VerdictDamaged
+		}, "part bytes"},
+		{"another's commitment", sampled, func(_ *run, a *report.Audit) { a.Commitment = &record.Hash{1} }, "has no commitment"},
+	}
 }
 
 // TestCheckBackdated has a thief of the agent's key commit, after an audit, as if it had been before: that makes no liar of the auditor.

@@ -41,7 +41,7 @@ func TestFalseClaims(t *testing.T) {
 		{report.DamageBytes, 1000 * time.Hour, report.VerdictTampered}, // that it lies in the future is said
 	} {
 		seen := map[string]bool{}
-		for range 8 { // it may be drawn, at about one in ten, and is whole then
+		for range 12 { // it may be drawn, at about one in ten, and is whole then
 			if seen[c.verdict] {
 				break
 			}

@@ -90,7 +90,7 @@ func (r *run) account(ctx context.Context) error {
 	for _, d := range mended {
 		r.notes.note(vault.Notice, d.Object, "an audit found it damaged (%s) on %s, and it is whole now", d.Kind, record.FormatTime(d.Since))
 	}
-	a.Bounds = append(bounds(a), a.Bounds...)
+	a.Bounds = append(bounds(a, r.gone), a.Bounds...)
 	return r.cover(ctx)
 }
 
@@ -116,21 +116,21 @@ func (r *run) cover(ctx context.Context) (err error) {
 	return err
 }
 
-// bounds are what the uniform parts say of the damaged share: what the store did not give counts as damaged. Where every pack was read and is whole, so is every byte, whatever
-// positions were drawn.
-func bounds(a *report.Audit) (out []report.Bound) {
-	whole := false
+// bounds are what the uniform parts say of the damaged share: what the store did not give counts as damaged. Where every pack was asked for, it is known of every byte whether it
+// lies in a whole one, whatever positions were drawn: lost are the bytes of those packs that failed or were not given.
+func bounds(a *report.Audit, lost int64) (out []report.Bound) {
+	every := false
 	for _, p := range a.Parts {
 		bad := p.Failed + p.Unread
 		switch p.Part {
 		case report.PartPacks:
-			whole = p.Checked == a.Population.Packs && bad == 0
+			every = p.Checked == a.Population.Packs
 			out = append(out, bound.Of(report.UnitPacks, a.Population.Packs, p.Checked, bad, false))
 		case report.PartPages:
 			out = append(out, bound.Of(report.UnitPages, a.Population.Pages, p.Checked, bad, false))
 		case report.PartBytes:
-			if whole && bad == 0 {
-				out = append(out, bound.Of(report.UnitBytes, a.Population.PackBytes, a.Population.PackBytes, 0, false))
+			if every {
+				out = append(out, bound.Of(report.UnitBytes, a.Population.PackBytes, a.Population.PackBytes, lost, false))
 				continue
 			}
 			out = append(out, bound.Of(report.UnitBytes, a.Population.PackBytes, p.Checked, bad, true))
@@ -148,7 +148,7 @@ func (r *run) state() {
 			r.notes.note(vault.Notice, record.CommitName(s.Chain, s.Seq), "the newest complete snapshot is marked as suspicious: %s", s.Suspicious[0])
 		}
 	}
-	a.Written, a.Keys = r.written(), r.keys()
+	a.Written, a.Keys = written(r.chains), r.keys()
 	a.NotChecked = append(r.unchecked(), a.NotChecked...)
 	a.Findings, a.Omitted = r.notes.list, r.notes.omitted
 	now := r.v.Bucket().Stats()

@@ -68,11 +68,19 @@ func (r *run) sweep(ctx context.Context, tell func(verify.Found)) error {
 		return err
 	}
 	if p := s.part; p.Checked == p.Planned {
-		pop := r.a.Population
-		r.a.Bounds = append(r.a.Bounds, bound.Of(report.UnitPacks, pop.Packs, pop.Packs, s.bad[0], false), bound.Of(report.UnitPages, pop.Pages, pop.Pages, s.bad[1], false))
+		r.a.Bounds = append(r.a.Bounds, censuses(&r.a.Population, s.bad[0], s.bad[1], s.lost)...)
 		return nil
 	}
 	return cmp.Or(r.reads.refusal[0], r.reads.refusal[1]) // it stops early for no other reason
+}
+
+// censuses are the bounds where every object was dealt with: so many packs and pages are not as they should be, and lost are the bytes of those packs.
+func censuses(n *report.Population, packs, pages, lost int64) []report.Bound {
+	out := []report.Bound{bound.Of(report.UnitPacks, n.Packs, n.Packs, packs, false), bound.Of(report.UnitPages, n.Pages, n.Pages, pages, false)}
+	if n.PackBytes > 0 {
+		out = append(out, bound.Of(report.UnitBytes, n.PackBytes, n.PackBytes, lost, false))
+	}
+	return out
 }
 
 // runs are the runs of names that the ledger has as verified: up to where the stretch stopped, but for the names of what is neither intact nor on the list of the damaged.

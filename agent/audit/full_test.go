@@ -12,6 +12,7 @@ import (
 	"farshore/agent/record"
 	"farshore/agent/report"
 	"farshore/agent/vault"
+	"farshore/agent/verify/bound"
 	"farshore/agent/verify/census"
 	"farshore/agent/verify/draw"
 	"farshore/providers"
@@ -343,7 +344,12 @@ func TestFullLies(t *testing.T) {
 			p.Checked, p.Intact, p.Bytes, p.Digest = 0, 0, 0, new(draw.Digest).Sum()
 			a.End, a.Verdict, a.Ledger = report.EndInterrupted, report.VerdictIncomplete, report.Ledger{}
 		}, "bounds"},
-		{"a smaller population in the bound", func(a *report.Audit) { a.Bounds[0].Population, a.Bounds[0].Sampled = 1, 1 }, "bound of packs"},
+		{"a smaller population in the bound", func(a *report.Audit) { a.Bounds[0].Population, a.Bounds[0].Sampled = 1, 1 }, "bounds"},
+		{"bytes damaged of no pack", func(a *report.Audit) {
+			b := &a.Bounds[2]
+			*b = bound.Of(b.Unit, b.Population, b.Sampled, 1, false)
+		}, "bytes of the packs that are not whole"},
+		{"no bound of bytes", func(a *report.Audit) { a.Bounds = a.Bounds[:2] }, "bounds"},
 		{"a failure that the bounds leave out", func(a *report.Audit) {
 			a.Parts[0].Intact, a.Parts[0].Failed, a.Verdict = a.Parts[0].Intact-1, 1, report.VerdictDamaged
 		}, "its bounds count 0"},

@@ -207,6 +207,9 @@ func (r *run) objects(ctx context.Context) error {
 		if s.sweep {
 			r.swept.stopped = s.stopped
 		}
+		if p.Part == report.PartPacks {
+			r.gone = s.lost
+		}
 		if err != nil {
 			return err
 		}

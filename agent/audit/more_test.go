@@ -341,6 +341,14 @@ func TestRunAge(t *testing.T) {
 	if s := r.run(o, r.metadata).Audit.Sources[0]; !s.Late || s.AgeSeconds < 7000 {
 		t.Errorf("%+v", s)
 	}
+	o.MaxAge, o.MaxAgeElse = nil, time.Hour // as where nothing names the sources, and no key their names
+	if s := r.run(o).Audit.Sources[0]; !s.Late || s.TargetSeconds != 3600 {
+		t.Errorf("%+v", s)
+	}
+	o.MaxAge = map[string]time.Duration{r.src.Name: 3 * time.Hour}
+	if s := r.run(o, r.metadata).Audit.Sources[0]; s.Late {
+		t.Errorf("%+v", s)
+	}
 }
 
 // TestRunWrongKey holds that the ciphertext level can't know whom a pack is sealed to: it finds everything intact, and only an attempt to put items together shows that the key at hand

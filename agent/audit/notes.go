@@ -129,16 +129,23 @@ func (n *notes) put(f report.AuditFinding, told vault.Finding, list bool) {
 	if _, again := n.known[told]; again {
 		return
 	}
-	// A report that is lost, or that lies, loses nothing of what is stored.
-	lost := told.Severity == vault.Damage && !strings.HasPrefix(told.Object, report.Room)
+	lost := grave(f) == vault.Damage
 	n.damage = n.damage || lost
-	n.tampered = n.tampered || told.Severity != vault.Notice && !lost
+	n.tampered = n.tampered || !lost && grave(f) != vault.Notice
 	if !list || len(n.list) == report.MaxFindings {
 		n.omitted++
 		return
 	}
 	n.known[told] = struct{}{}
 	n.list, n.told = append(n.list, f), append(n.told, told)
+}
+
+// grave is what a finding makes of the verdict. A report that is lost, or that lies, loses nothing of what is stored: that is tampering and no damage.
+func grave(f report.AuditFinding) vault.Severity {
+	if f.Severity == string(vault.Damage) && strings.HasPrefix(f.Object, report.Room) {
+		return vault.Tampering
+	}
+	return vault.Severity(f.Severity)
 }
 
 // collect takes what was found of statements, chains and reports, and what reading noticed besides.

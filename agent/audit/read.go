@@ -107,6 +107,7 @@ type stretch struct {
 	err     error           // the first failure of the store as a whole
 	open    []census.Object // with all: the first of those that are not as they should be and on no list, at most maxOpen
 	bad     [2]int64        // packs and pages that are not as they should be
+	lost    int64           // bytes of those packs, as their commits state
 }
 
 const (
@@ -131,6 +132,9 @@ func (s *stretch) count(o census.Object, what outcome) {
 	p.Bytes += o.Size
 	if what != intact {
 		s.bad[index(o.Meta)]++
+		if !o.Meta {
+			s.lost += o.Size
+		}
 	}
 	switch what {
 	case intact:

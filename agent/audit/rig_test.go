@@ -160,9 +160,9 @@ func sound(t *testing.T, res *Result) {
 		wrong("%d objects were not read, and %d of %d were", n, read, all)
 	}
 	for _, b := range a.Bounds {
-		if packs := partOf(a, report.PartPacks); b.Unit == report.UnitBytes && b.Method == report.MethodCensus {
-			if packs == nil || packs.Intact != a.Population.Packs || b.Failed != 0 {
-				wrong("every byte counts as read, and of packs %+v", packs)
+		if packs := a.Bounds[0]; b.Unit == report.UnitBytes && b.Method == report.MethodCensus {
+			if packs.Unit != report.UnitPacks || packs.Sampled != a.Population.Packs || (b.Failed != 0) != (packs.Failed != 0) || (b.Failed == b.Sampled) != (packs.Failed == packs.Sampled) {
+				wrong("every byte counts as dealt with, %+v, and of packs %+v", b, packs)
 			}
 			continue
 		}

@@ -70,6 +70,7 @@ type run struct {
 	reads *reads
 	plan  *draw.Plan
 	swept sweep
+	gone  int64 // bytes of the packs of part packs that failed or were not given
 	done  progress
 	over  overlay
 	full  *verify.Result // of a full verification
@@ -80,8 +81,7 @@ type progress struct {
 	left   int64 // chains that are left out, because a report can't list them
 	items  bool  // tried, wherever it ended
 	full   bool  // the items of a sample were all dealt with, or a full verification came to its end
-	locks  bool
-	timely bool // the time of the budget ended something
+	timely bool  // the time of the budget ended something
 	// answered are the sources, by name, that said what something of them is now.
 	answered map[string]bool
 }

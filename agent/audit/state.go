@@ -69,7 +69,7 @@ func (r *run) sources(now time.Time) (out []report.SourceState) {
 		if good != nil {
 			s.GoodSeq, s.GoodTime = good.Seq, good.Time.UTC()
 		}
-		if limit := r.o.MaxAge[c.Source.Name]; limit > 0 && c.Source.Name != "" {
+		if limit := r.maxAge(c.Source.Name); limit > 0 {
 			s.TargetSeconds = max(1, int64(limit/time.Second))
 			s.Late = !s.Retired && now.Sub(since) > limit
 		}
@@ -79,11 +79,19 @@ func (r *run) sources(now time.Time) (out []report.SourceState) {
 	return out
 }
 
+// maxAge is how old the newest complete snapshot of a source may be; its name is empty where it is sealed. 0: nobody said.
+func (r *run) maxAge(source string) time.Duration {
+	if limit, named := r.o.MaxAge[source]; named && source != "" {
+		return limit
+	}
+	return r.o.MaxAgeElse
+}
+
 // written says how what the commits added was verified when it was written.
-func (r *run) written() (w report.Written) {
-	for _, c := range r.chains {
+func written(chains []*vault.Chain) (w report.Written) {
+	for _, c := range chains {
 		for _, k := range c.Commits {
-			w.Adopted += k.AdoptedPacks
+			w.Adopted = plus(w.Adopted, k.AdoptedPacks)
 			switch b := k.ReadBack; {
 			case b != nil:
 				w.Commits++
@@ -129,7 +137,6 @@ func (r *run) locks(ctx context.Context) error {
 	if err := r.survey(ctx); err != nil {
 		return err
 	}
-	r.done.locks = true
 	return r.compareStore(ctx)
 }
 

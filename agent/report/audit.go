@@ -212,7 +212,7 @@ const (
 
 	MethodHypergeometric = "hypergeometric"  // without replacement from a known population
 	MethodBinomial       = "clopper-pearson" // with replacement, or from a population of unknown size
-	MethodCensus         = "census"          // all were checked: no estimate
+	MethodCensus         = "census"          // all were dealt with: no estimate
 )
 
 // Bound says, of one unit, how large a share may be damaged at the most, from the uniform part alone.
@@ -220,8 +220,9 @@ type Bound struct {
 	Unit string `json:"unit"`
 	// Population is how many there are; 0: not known exactly.
 	Population int64 `json:"population"`
-	Sampled    int64 `json:"sampled"`
-	// Failed of those sampled are damaged, or were not given by the store.
+	// Sampled were drawn and dealt with: of bytes they are positions, and by MethodCensus all bytes.
+	Sampled int64 `json:"sampled"`
+	// Failed of those sampled are damaged, or were not given by the store: positions, or bytes, in such packs.
 	Failed int64  `json:"failed"`
 	Method string `json:"method"`
 	// Upper95 and Upper99 are the exact upper confidence bounds on the damaged share, from 0 to 1, rounded up to nine digits.
@@ -278,7 +279,7 @@ type ChainPosition struct {
 
 // ItemCounts is what came of putting items together.
 type ItemCounts struct {
-	// Tried is false where no key that opens packs was at hand: then nothing was put together.
+	// Tried is false where no key that opens packs was at hand, or the run ended before: then nothing was put together.
 	Tried bool `json:"tried"`
 	// Drawn items of the newest complete snapshots, uniformly; in a full audit all items of all snapshots. Drawn = Restored + Failed + Locked.
 	Drawn    int64 `json:"drawn"`

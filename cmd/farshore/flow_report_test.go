@@ -90,6 +90,7 @@ func TestReportShow(t *testing.T) {
 		r.run("report", "show", id).ends(exitUsage)
 		r.run("report", "check", id).ends(exitUsage)
 	}
+	r.ok("report", "check").says("recomputed: the verdict intact", "comes to: intact, with which such a run ends with exit code 0", "the signer's word: that the objects which count as intact were whole")
 	r.run("report", "check", v.Signer+"/1").ends(exitUsage).warns("is the commitment of an audit")
 	r.run("report", "list", "--most", "0").ends(exitUsage)
 	t.Chdir(t.TempDir())
@@ -106,6 +107,7 @@ func TestReportCheckForged(t *testing.T) {
 		"a bound": {func(a *report.Audit) {
 			a.Bounds[slices.IndexFunc(a.Bounds, func(b report.Bound) bool { return b.Unit == report.UnitBytes })].Upper95 /= 2
 		}, "bounds"},
+		"a verdict":    {func(a *report.Audit) { a.Verdict = report.VerdictTampered }, "the verdict"},
 		"a draw":       {func(a *report.Audit) { a.Parts[0].Digest[0] ^= 1 }, "part "},
 		"a population": {func(a *report.Audit) { a.Population.Pages++; a.Inventory.Present++ }, "how many objects"},
 		"a seed":       {func(a *report.Audit) { a.Seed[0] ^= 1 }, "seed"},

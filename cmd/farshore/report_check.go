@@ -17,10 +17,12 @@ func reportCheckCommand(e *env) *cobra.Command {
 		Short: "Recompute what a report says that can be computed again",
 		Long: `Recompute an audit from what is in the vault, without any key and without believing its signer: that its commitment was stored
 before it, that the random bytes which it reveals have the hash that was committed to, that its heads are commits that count,
-that what it says to have drawn is what these bytes draw, and that its bounds, ledger and coverage follow from its numbers. So
+that what it says to have drawn is what these bytes draw, that its bounds, ledger and coverage follow from its numbers, and that these
+agree with each other: what failed with what is listed, items, locks and bytes with their sums, and all of it with the verdict. So
 nobody can report another draw than the one that he committed to. That he threw these bytes, and did not pick them before he
 committed, can't be computed; draws that he announced and told nothing of are listed. It does not read the objects again: that they
-were whole is the signer's word, and another signer's audit checks it.
+were whole, that items were restored and what the store said is the signer's word, which is listed as such, and another signer's
+audit checks it.
 Without ID it is the newest audit that is no drill. ID is a report's name, SIGNER/NUMBER, or the first
 digits of its hash.
 
@@ -53,6 +55,22 @@ computed, 4 the report says something else than comes out.`,
 type checkedReport struct {
 	reportLine
 	*audit.Checked
+
+	end   string // how the audit ended
+	drill bool
+}
+
+// exitOf is the exit code of a verification that came to a verdict, where it follows: one that failed says itself why.
+func exitOf(verdict, end string) (code int, known bool) {
+	switch {
+	case verdict == report.VerdictDamaged || verdict == report.VerdictTampered:
+		return exitDamage, true
+	case verdict == report.VerdictIntact:
+		return exitDone, true
+	case end == report.EndInterrupted:
+		return exitInterrupted, true
+	}
+	return exitIncomplete, verdict == report.VerdictIncomplete && end != report.EndFailed
 }
 
 func (r *checkedReport) text(p *printer) {
@@ -60,6 +78,12 @@ func (r *checkedReport) text(p *printer) {
 	p.line("  says: %s", r.Line)
 	for _, s := range r.Recomputed {
 		p.line("  recomputed: %s", lines(s))
+	}
+	if code, known := exitOf(r.Checked.Verdict, r.end); known && !r.drill {
+		p.line("  comes to: %s, with which such a run ends with exit code %d", r.Checked.Verdict, code)
+	}
+	for _, s := range r.Claims {
+		p.line("  the signer's word: %s", lines(s))
 	}
 	for _, s := range r.Undecided {
 		p.line("  not decided: %s", lines(s))
@@ -86,7 +110,7 @@ func (e *env) checkReport(ctx context.Context, a *access, id, scratch string) (r
 		if err != nil {
 			return err
 		}
-		r = &checkedReport{lineOf(entry), c}
+		r = &checkedReport{lineOf(entry), c, entry.Audit.End, entry.Audit.Drill != nil}
 		switch {
 		case !c.OK():
 			return damagef("the report is not what it says: %s", plural(int64(len(c.Lies)), "contradiction")).with("do not rely on it, nor on other reports by key %s: find out who holds the key", entry.Signer)

@@ -181,12 +181,12 @@ func (s *site) show(t *testing.T, program, setting string) ([]measured, string) 
 		t.Fatal(err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }() // processes of the browser that end late may still write there
-	ctx, cancel := context.WithTimeout(t.Context(), 90*time.Second)
+	ctx, cancel := context.WithTimeout(t.Context(), 3*time.Minute)
 	defer cancel()
 	cmd := exec.CommandContext(ctx, program, "--headless=new", "--no-sandbox", "--hide-scrollbars", "--disable-gpu", "--disable-extensions", "--disable-background-networking", "--no-first-run",
 		"--user-data-dir="+dir, "--host-resolver-rules=MAP * ~NOTFOUND, EXCLUDE 127.0.0.1", "--blink-settings=preferredColorScheme="+setting, "--window-size=1400,900",
 		"--enable-logging=stderr", "--virtual-time-budget=60000", "--dump-dom", s.url+"/")
-	cmd.WaitDelay = 5 * time.Second
+	cmd.WaitDelay = time.Minute // processes of the browser may hold its output for a while yet
 	var out, said bytes.Buffer
 	cmd.Stdout, cmd.Stderr = &out, &said
 	if err := cmd.Run(); err != nil {

@@ -158,7 +158,7 @@ func (b *builder) restoreCard() card {
 	}
 	i := b.a.Items
 	if !i.Tried {
-		return card{Label: "Restored", Value: "Not tried", Note: "no key that opens packs was at hand, and no drill is on record", Tone: muted}
+		return card{Label: "Restored", Value: "Not tried", Note: b.untried() + ", and no drill is on record", Tone: muted}
 	}
 	return card{Label: "Restored", Value: of(i.Restored, i.Drawn) + " items", Note: "drawn from the newest complete snapshots; no drill is on record", Tone: toneOf(i.Failed == 0, bad)}
 }

@@ -140,7 +140,7 @@ func (b *builder) itemRows() []row {
 	case i.Tried:
 		out = append(out, levelRow("restore", fmt.Sprintf("items put together from packs (%s)", units.Bytes(i.Bytes)), i.Restored+i.Failed, i.Drawn, i.Failed, i.Locked))
 	case b.a.Mode != report.ModeDrill:
-		out = append(out, notTried("restore", "not tried: no key that opens packs was at hand"))
+		out = append(out, notTried("restore", "not tried: "+b.untried()))
 	}
 	if n := sum(r.Checked, r.Problems, r.Unchecked); n > 0 {
 		out = append(out, levelRow("restore", "repositories, checked by git or Subversion", sum(r.Checked, r.Problems), n, r.Problems, r.Unchecked))
@@ -185,13 +185,13 @@ func (b *builder) bounds() section {
 			population = units.Bytes(n.Population)
 		}
 		t.Rows = append(t.Rows, row{
-			{Text: prose(n.Unit)}, {Text: units.Count(n.Sampled)}, {Text: population}, {Text: units.Count(n.Failed), Tone: alarm(n.Failed, bad)},
+			{Text: prose(n.Unit)}, {Text: amount(n, n.Sampled)}, {Text: population}, {Text: amount(n, n.Failed), Tone: alarm(n.Failed, bad)},
 			{Text: boundWord(n, n.Upper95)}, {Text: boundWord(n, n.Upper99)},
 		})
 		census = census && n.Method == report.MethodCensus
 	}
 	if census {
-		s.Notes = []string{"All were read, so that nothing is estimated. What is said holds for the time of reading."}
+		s.Notes = []string{"All were asked for, so that nothing is estimated. What the store did not give counts as damaged. What is said holds for the time of reading."}
 		return s
 	}
 	s.Notes = []string{
@@ -199,6 +199,14 @@ func (b *builder) bounds() section {
 		"A sample says little of a single object. One damaged pack among many is found by the coverage, within the time that it takes to go round.",
 	}
 	return s
+}
+
+// amount is a number of what was drawn: of a census of bytes they are bytes, of a sample of them positions.
+func amount(n *report.Bound, of int64) string {
+	if n.Unit == report.UnitBytes && n.Method == report.MethodCensus {
+		return units.Bytes(of)
+	}
+	return units.Count(of)
 }
 
 func boundWord(n *report.Bound, f float64) string {
@@ -217,6 +225,9 @@ func statement(n *report.Bound) string {
 	verb := map[string]string{report.UnitBytes: "lie in damaged packs", report.UnitItems: "can't be restored"}[n.Unit]
 	if verb == "" {
 		verb = "are damaged"
+		if n.Method == report.MethodCensus && n.Failed == 1 {
+			verb = "is damaged"
+		}
 	}
 	drawn := units.Count(n.Sampled)
 	switch {
@@ -224,7 +235,7 @@ func statement(n *report.Bound) string {
 		none := map[string]string{report.UnitBytes: "none lie in damaged packs", report.UnitItems: "none failed to be restored"}[n.Unit]
 		return fmt.Sprintf("Of %s, all of which were checked, %s.", noun, cmp.Or(none, "none are damaged"))
 	case n.Method == report.MethodCensus:
-		return fmt.Sprintf("Of %s, all of which were checked, %s %s.", noun, units.Count(n.Failed), verb)
+		return fmt.Sprintf("Of %s, all of which were checked, %s (%s) %s.", noun, amount(n, n.Failed), share(n.Failed, n.Population), verb)
 	case n.Sampled == 0:
 		return fmt.Sprintf("Of %s none was drawn: up to 100 %% of them may be damaged, as far as this audit goes.", noun)
 	case n.Unit == report.UnitBytes:

@@ -281,7 +281,7 @@ func (b *builder) drill() section {
 		return section{}
 	}
 	s := section{ID: "drill", Title: "Restore drill"}
-	into := map[string]string{"directory": "a directory", "bucket": "a bucket", "repositories": "a git or Subversion server"}[d.Into]
+	into := map[string]string{"directory": "a directory", "bucket": "a bucket", "repositories": "repositories of git or Subversion"}[d.Into]
 	if into == "" {
 		into = prose(d.Into)
 	}

@@ -248,6 +248,7 @@ func full(a *report.Audit) {
 	a.Bounds = []report.Bound{
 		{Unit: report.UnitPacks, Population: a.Population.Packs, Sampled: a.Population.Packs, Method: report.MethodCensus},
 		{Unit: report.UnitPages, Population: a.Population.Pages, Sampled: a.Population.Pages, Method: report.MethodCensus},
+		{Unit: report.UnitBytes, Population: a.Population.PackBytes, Sampled: a.Population.PackBytes, Method: report.MethodCensus},
 	}
 	a.Coverage = report.Coverage{Verified: n, VerifiedBytes: a.Population.PackBytes + a.Population.PageBytes, Oldest: end.Add(-9 * time.Hour)}
 	a.Ledger = report.Ledger{Arcs: []report.Arc{{From: "0000000000000000", Time: end.Add(-9 * time.Hour)}}}

@@ -27,11 +27,13 @@ func (b *builder) guard() []act {
 	case p.Verdict == protected:
 		return []act{newAct(warn, "That the agent's credential can only add was proved until "+when(p.Expires), "Run `farshore probe`.")}
 	case p.Verdict == unprotected:
-		t := bad
+		t, advice := bad, "Replace it with one of the policy that `farshore policy --role writer` prints, and run `farshore probe`."
 		if p.Required == "none" {
 			t = warn
+			advice = "Where the store can keep a credential from destroying, which a directory can't, give the agent one of the policy that `farshore policy --role writer` prints, " +
+				"take `require: none` out of its configuration, and run `farshore probe`."
 		}
-		a := newAct(t, "The agent's credential may destroy what the vault holds", "Replace it with one of the policy that `farshore policy --role writer` prints, and run `farshore probe`.", b.words(p)...)
+		a := newAct(t, "The agent's credential may destroy what the vault holds", advice, b.words(p)...)
 		a.Word = "Not protected"
 		return []act{a}
 	}

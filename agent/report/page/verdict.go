@@ -203,9 +203,17 @@ func (b *builder) basis() string {
 		s += strings.Join(list, "; ") + "."
 	}
 	if !a.Items.Tried && a.Mode != report.ModeDrill {
-		s += " No item was put together: no key that opens packs was at hand."
+		s += " No item was put together: " + b.untried() + "."
 	}
 	return s
+}
+
+// untried says why no item was put together. A run that ended early may have had a key all the same: the report does not say.
+func (b *builder) untried() string {
+	if b.a.End != report.EndDone {
+		return "the run ended before it came to that, or no key that opens packs was at hand"
+	}
+	return "no key that opens packs was at hand"
 }
 
 func (b *builder) part(name string) *report.Part {

@@ -1,6 +1,7 @@
 package page
 
 import (
+	"fmt"
 	"math"
 	"strings"
 	"testing"
@@ -190,6 +191,18 @@ func TestVerdictIsTheWorst(t *testing.T) {
 	}
 }
 
+// TestCensusOfBytes holds that a census of bytes counts bytes, and a sample of them positions.
+func TestCensusOfBytes(t *testing.T) {
+	b := report.Bound{Unit: report.UnitBytes, Population: 10 << 20, Sampled: 10 << 20, Failed: 1 << 20, Method: report.MethodCensus, Upper95: 0.1, Upper99: 0.1}
+	if got, want := statement(&b), "Of the packs' stored bytes, all of which were checked, 1.0 MiB (10 %) lie in damaged packs."; got != want {
+		t.Errorf("%q, want %q", got, want)
+	}
+	b.Method, b.Sampled = report.MethodBinomial, 2000
+	if got := amount(&b, b.Sampled); got != "2,000" {
+		t.Errorf("of a sample: %q", got)
+	}
+}
+
 // TestReadWords holds the basis to the number of different objects that were read, whatever the parts of the draw come to together.
 func TestReadWords(t *testing.T) {
 	for n, want := range map[int64]string{149: "149 objects (1.5 KiB) read whole and right", 1: "1 object (1.5 KiB) read whole and right", 0: ""} {
@@ -238,6 +251,36 @@ func TestTrimmed(t *testing.T) {
 		v := NewView(&report.Entry{Trimmed: trimmed, Audit: &report.Audit{Verdict: report.VerdictDamaged, MoreDamaged: 3}}, nil, nil)
 		if got := len(v.doc.Notices) > 0; got != trimmed || !strings.Contains(v.doc.MoreActs, "3 more") {
 			t.Errorf("trimmed %t: notices %q, more %q", trimmed, v.doc.Notices, v.doc.MoreActs)
+		}
+	}
+}
+
+// TestUntried holds that a report of a run that ended early does not say that there was no key: it does not know.
+func TestUntried(t *testing.T) {
+	for end, want := range map[string]string{report.EndDone: ": no key that opens packs was at hand.", report.EndInterrupted: ": the run ended before it came to that, or no key", report.EndTime: ": the run ended before"} {
+		b := &builder{a: &report.Audit{Mode: report.ModeSample, End: end}}
+		if got := b.basis(); !strings.Contains(got, "No item was put together"+want) {
+			t.Errorf("%s: %s", end, got)
+		}
+	}
+}
+
+// TestOneDamaged writes of one that it is damaged, and of more that they are.
+func TestOneDamaged(t *testing.T) {
+	for n, want := range map[int64]string{1: "is damaged.", 2: "are damaged."} {
+		b := report.Bound{Unit: report.UnitPacks, Population: 4, Sampled: 4, Failed: n, Method: report.MethodCensus, Upper95: 0.5, Upper99: 0.5}
+		if got := statement(&b); !strings.HasSuffix(got, want) {
+			t.Errorf("%q", got)
+		}
+	}
+}
+
+// TestNoPolicy advises whoever asked for no proof what would be one, and not to replace what a directory can't have.
+func TestNoPolicy(t *testing.T) {
+	for required, want := range map[string]string{"none": "which a directory can't", "append-only": "Replace it with one of the policy"} {
+		b := &builder{a: &report.Audit{Protection: &report.Protection{Required: required, Verdict: unprotected}}}
+		if got := fmt.Sprint(b.guard()); !strings.Contains(got, want) {
+			t.Errorf("%s: %s", required, got)
 		}
 	}
 }

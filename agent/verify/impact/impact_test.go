@@ -260,7 +260,8 @@ func TestRemedy(t *testing.T) {
 func TestPages(t *testing.T) {
 	s := newScene(t)
 	v, chains := s.Open(s.Store, s.Recovery)
-	k := chains[slices.IndexFunc(chains, func(c *vault.Chain) bool { return c.Source.Name == "shop" })].Newest()
+	shop := chains[slices.IndexFunc(chains, func(c *vault.Chain) bool { return c.Source.Name == "shop" })]
+	k, first := shop.Newest(), shop.Commits[0]
 	snap, err := v.Snapshot(t.Context(), k)
 	s.Must(err)
 	segments := snap.Segments()
@@ -272,6 +273,7 @@ func TestPages(t *testing.T) {
 		remedy, words string
 	}{
 		{"root", k.Root.Name, k.Counts.Items, report.RemedyUnknown, "root of a snapshot"},
+		{"the first root", first.Root.Name, 0, report.RemedyNeedless, "root of a snapshot that has no items"},
 		{"segment", base, 40, report.RemedyUnknown, "segment"},
 		{"list", k.List.Name, 0, report.RemedyNeedless, "public list"},
 		{"keys", snap.Root().Keys.Name, 0, report.RemedyNeedless, "keys for deduplication"},

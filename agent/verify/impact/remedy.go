@@ -122,6 +122,9 @@ func (f *fill) verdict(i int32) (items int64, remedy, advice string) {
 	if text := roleText[f.needs.roles[i]]; text != "" {
 		return 0, report.RemedyNeedless, text
 	}
+	if f.needs.roles[i] == record.LiveRoot && u.about && !u.unknown && u.items == 0 {
+		return 0, report.RemedyNeedless, "it is the root of a snapshot that has no items: no content rests on it"
+	}
 	items = u.items
 	if u.unknown || !f.v.CanOpen() {
 		items = -1
