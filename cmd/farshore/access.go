@@ -25,6 +25,8 @@ type access struct {
 	// vaultID is what the recovery key's comments say, or empty.
 	vaultID    string
 	identities []age.Identity
+	// named is how many of the identities, from the first on, are those of --identity.
+	named int
 	// state is the directory of the local cache, or empty for none.
 	state  string
 	limits config.Limits
@@ -118,6 +120,7 @@ func (e *env) readIdentities(a *access) ([]claim, error) {
 			ids = append(ids, claim{path, r.VaultID})
 		}
 	}
+	a.named = len(a.identities)
 	id, err := agree("vault", ids)
 	a.vaultID = id
 	return owners, err

@@ -128,6 +128,8 @@ func (r *drillResult) text(p *printer) {
 		p.line("  signed by %s and written to %s: `farshore drill place %s` places it", r.Signer, r.File, r.File)
 	case r.File != "":
 		p.line("  written to %s, NOT SIGNED: it can't be placed in the vault", r.File)
+	case r.Signer == "" && r.Drawn == 0:
+		p.line("  NOT SIGNED, and not on record: there was nothing to try")
 	case r.Signer == "":
 		p.line("  NOT SIGNED, and not on record: --owner FILE signs it")
 	}

@@ -64,7 +64,7 @@ func columns(f *os.File) int {
 
 // warn tells people something that they must not miss, also when they asked for quiet.
 func (e *env) warn(format string, args ...any) {
-	fmt.Fprintln(e.stderr, e.paint(yellow, "warning:"), fmt.Sprintf(format, args...))
+	fmt.Fprintln(e.stderr, e.paint(yellow, "warning:"), shown(fmt.Sprintf(format, args...)))
 }
 
 // say tells people something in passing.

@@ -219,7 +219,7 @@ func TestNotifyBroken(t *testing.T) {
 	if err := os.Mkdir(r.path("farshore.prom"), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	r.ok("replicate").warns("metrics: ")
+	r.ok("replicate").warns("the numbers were not written to farshore.prom: metrics: ")
 }
 
 // TestNotifyVerify holds audits and drills to be told: well, and damaged.

@@ -166,7 +166,7 @@ func TestVerify(t *testing.T) {
 	}
 	name := strings.TrimPrefix(whole, "vault/")
 	damage(t, whole)
-	r.run("verify").ends(exitDamage).says(name).warns("damage")
+	r.run("verify").ends(exitDamage).says(name).warns("DAMAGED")
 	var res verifyResult
 	d, env := r.json(&res, r.bare("verify")...)
 	if d.ends(exitDamage); env.Error.Code != codeDamage || len(res.Findings) == 0 || res.Findings[0].Severity == "notice" {

@@ -73,26 +73,46 @@ func TestVerifyDrillRepositories(t *testing.T) {
 	r.ok("report").says("1 repository checked")
 }
 
-// TestDrillTarget holds a drill to the recovery time that is configured.
+// TestDrillUntaken drills into a place that can't be written: nothing is said of the vault, and nothing is called restored.
+func TestDrillUntaken(t *testing.T) {
+	r := newRepoRig(t)
+	r.git("git/app.git")
+	r.ok("source", "add", "code", "git+file://"+r.path("git"))
+	r.ok("replicate")
+	r.run("verify", "code", "--identity", "kit/recovery.key", "--drill", "/proc/drill").ends(exitIncomplete). // where nobody can make anything
+															says("NOT restored whole to", "1 repository NOT restored", "NO REPORT was left: the destination did not take everything").lacks(", restored whole", "stored as reports/")
+	r.ok("report", "list").lacks("DAMAGED")
+}
+
+// TestDrillTarget holds a drill to the recovery time that is configured, for the source or for all.
 func TestDrillTarget(t *testing.T) {
-	c := &config.Config{Sources: []config.Source{{Name: "shop"}}, Goals: config.Goals{RecoveryTime: time.Hour}}
-	o := verifyOptions{access: &access{config: c}, source: "shop"}
+	for _, c := range []*config.Config{
+		{Sources: []config.Source{{Name: "shop"}}, Goals: config.Goals{RecoveryTime: time.Hour}},
+		{Sources: []config.Source{{Name: "shop", Goals: config.Goals{RecoveryTime: time.Hour}}}, Goals: config.Goals{RecoveryTime: time.Minute}},
+		{Goals: config.Goals{RecoveryTime: time.Hour}}, // a verifier's
+	} {
+		drillTarget(t, c)
+	}
+	r := &rehearsal{}
+	if r.aim(verifyOptions{access: &access{}, source: "shop"}, "shop", nil); r.Drill.Met != nil {
+		t.Error("a target without a configuration")
+	}
+}
+
+func drillTarget(t *testing.T, c *config.Config) {
+	o := verifyOptions{access: &access{config: c}, source: "0123456789abcdef0123456789abcdef"} // its chain
 	for _, tt := range []struct {
 		seconds float64
 		failed  int64
 		met     bool
 	}{{3600, 0, true}, {3600.5, 0, false}, {1, 1, false}} {
 		r := &rehearsal{Drill: report.Drill{Seconds: tt.seconds, Failed: tt.failed}}
-		r.aim(o, nil)
+		r.aim(o, "shop", nil)
 		if r.Drill.TargetSeconds != 3600 || r.Drill.Met == nil || *r.Drill.Met != tt.met {
 			t.Errorf("%+v", r.Drill)
 		}
 		if err := drillFailure(r, &restore.Summary{Complete: true}, restoreOptions{}, nil); (err == nil) != tt.met {
 			t.Errorf("%g s: %v", tt.seconds, err)
 		}
-	}
-	r := &rehearsal{}
-	if r.aim(verifyOptions{access: &access{}, source: "shop"}, nil); r.Drill.Met != nil {
-		t.Error("a target without a configuration")
 	}
 }

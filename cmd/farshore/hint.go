@@ -135,9 +135,9 @@ func noProfile(err error) bool {
 // report tells people how the command failed.
 func (e *env) report(f *failure) {
 	if text := f.Error(); text != "" {
-		fmt.Fprintln(e.stderr, e.paint(red, "farshore:"), text)
+		fmt.Fprintln(e.stderr, e.paint(red, "farshore:"), shown(text))
 	}
 	if f.hint != "" {
-		fmt.Fprintln(e.stderr, e.paint(cyan, "hint:"), f.hint)
+		fmt.Fprintln(e.stderr, e.paint(cyan, "hint:"), shown(f.hint))
 	}
 }

@@ -317,7 +317,7 @@ func (t *teller) close(ctx context.Context) *toldResult {
 			names = append(names, s.Name)
 		}
 		if err := metrics.Update(context.WithoutCancel(ctx), path, t.c.State, &t.set, names); err != nil {
-			problem(err.Error())
+			problem(fmt.Sprintf("the numbers were not written to %s: %v", path, err))
 		}
 	}
 	return out

@@ -1,7 +1,10 @@
 package main
 
 import (
+	"fmt"
+	"strings"
 	"time"
+	"unicode"
 	"unicode/utf8"
 
 	"farshore/agent/units"
@@ -24,6 +27,28 @@ func formatDuration(d time.Duration) string { return units.Duration(d) }
 
 // printable writes a path so that no byte of it can move the cursor or look like another.
 func printable(path string) string { return units.Printable(path) }
+
+// shown is a text of which no character can move the cursor or turn the direction of what follows: those that are not printed are escaped, and lines stay lines. What a store or a source
+// is called, or says, may have any.
+func shown(text string) string {
+	if !strings.ContainsFunc(text, hidden) {
+		return text
+	}
+	var b strings.Builder
+	for _, r := range text {
+		if hidden(r) {
+			fmt.Fprintf(&b, `\u%04x`, r)
+		} else {
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func hidden(r rune) bool { return r != '\n' && (r == utf8.RuneError || !unicode.IsPrint(r)) }
+
+// oneLine is a text as shown, on one line.
+func oneLine(text string) string { return strings.ReplaceAll(shown(text), "\n", " ") }
 
 // pathJSON is a path in JSON, as docs/format.md has it: base64 where it is not UTF-8.
 type pathJSON struct {

@@ -180,6 +180,9 @@ func (e *env) auditOptions(ctx context.Context, o verifyOptions, recovery bool) 
 		return out
 	}
 	out.Coverage, out.Every = c.Verify.Coverage, c.Verify.Every
+	if len(c.Sources) == 0 { // a verifier's, which is about all that the vault has
+		out.MaxAgeElse = c.Goals.MaxAge
+	}
 	for i := range c.Sources {
 		if g := c.GoalsOf(&c.Sources[i]); g.MaxAge > 0 {
 			out.MaxAge[c.Sources[i].Name] = g.MaxAge

@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"farshore/agent/audit"
+	"farshore/agent/config"
 	"farshore/agent/report"
 	"farshore/agent/restore"
 	"farshore/agent/restore/repos"
@@ -32,12 +33,17 @@ type rehearsal struct {
 	// Told says what came of telling channels; absent where the configuration has none.
 	Told *toldResult `json:"told,omitempty"`
 
-	noun string
+	noun  string
+	whole bool // all that the snapshot has is at the destination now, and nothing was there before
 }
 
 func (r *rehearsal) text(p *printer) {
 	d := r.Drill
-	p.line("drill: snapshot %d of %s, restored whole to %s", d.Seq, r.Source, r.To)
+	whole := "restored whole"
+	if !r.whole {
+		whole = "NOT restored whole"
+	}
+	p.line("drill: snapshot %d of %s, %s to %s", d.Seq, r.Source, whole, r.To)
 	p.line("  %s (%s) in %s", plural(d.Items, r.noun), formatBytes(d.Bytes), formatDuration(seconds64(d.Seconds)))
 	target := formatDuration(seconds(d.TargetSeconds))
 	switch {
@@ -97,7 +103,8 @@ func runVerifyDrill(ctx context.Context, e *env, o verifyOptions) (result, error
 			return err
 		}
 		err = explained(ro, sum, true, err)
-		r.aim(o, err)
+		r.whole = err == nil && sum.Equal.Items == 0 && !sum.Damage() && !sum.Incomplete()
+		r.aim(o, c.chain.Source.Name, err)
 		return errors.Join(drillFailure(r, sum, ro, err), e.leaveDrill(ctx, v, o, r, sum, err))
 	})
 	if r == nil {
@@ -180,15 +187,15 @@ func drillFailure(r *rehearsal, sum *restore.Summary, ro restoreOptions, err err
 	return nil
 }
 
-// aim compares the time with the recovery time that is configured for the source.
-func (r *rehearsal) aim(o verifyOptions, failed error) {
+// aim compares the time with the recovery time that is configured for the source, or for all: a verifier's configuration need not name any.
+func (r *rehearsal) aim(o verifyOptions, source string, failed error) {
 	c := o.access.config
 	if c == nil {
 		return
 	}
-	s := c.Source(o.source)
+	s := c.Source(source)
 	if s == nil {
-		return
+		s = new(config.Source)
 	}
 	if target := c.GoalsOf(s).RecoveryTime; target > 0 {
 		met := r.Drill.Seconds <= target.Seconds() && r.Drill.Failed == 0 && failed == nil
@@ -196,7 +203,8 @@ func (r *rehearsal) aim(o verifyOptions, failed error) {
 	}
 }
 
-// leaveDrill puts the drill on record, also one in which everything was damaged. One that was cut short, or that found something in its place, is no drill.
+// leaveDrill puts the drill on record, also one in which everything was damaged. One that was cut short, or that found something in its place, is no drill; nor is one whose destination
+// did not take everything, where nothing is damaged: on record it would say that the vault is.
 func (e *env) leaveDrill(ctx context.Context, v *vault.Vault, o verifyOptions, r *rehearsal, sum *restore.Summary, failed error) error {
 	var damage *failure
 	if errors.As(failed, &damage) && damage.exit == exitDamage && sum.Damaged.Items > 0 {
@@ -210,6 +218,9 @@ func (e *env) leaveDrill(ctx context.Context, v *vault.Vault, o verifyOptions, r
 		return nil
 	case sum.Equal.Items+sum.Differs.Items > 0:
 		r.Unplaced = "something was at the destination already, so that the time says nothing"
+		return nil
+	case sum.Failed.Items > 0 && sum.Damaged.Items == 0:
+		r.Unplaced = "the destination did not take everything, which says nothing of the vault"
 		return nil
 	}
 	res, err := audit.LeaveDrill(ctx, v, r.Drill, e.auditOptions(ctx, o, true))

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -97,6 +98,10 @@ func runVerify(ctx context.Context, e *env, o verifyOptions) (result, error) {
 		chains, err := e.known(ctx, v, o.source)
 		if err != nil {
 			return err
+		}
+		if o.access.strange(v) {
+			return usagef("no identity of --identity was ever one of this vault's: nothing would be restored").with(
+				"name recovery.key of this vault's kit, or leave --identity out: what the stored bytes are is verified without any key; `farshore vault show` lists the vault's recipients")
 		}
 		if err := e.entitled(v, &o); err != nil {
 			return err
@@ -215,6 +220,9 @@ func (e *env) auditVerdict(ctx context.Context, v *vault.Vault, r *verifyResult,
 			kept = "what was verified until then is kept in " + r.Report
 		}
 		err = fmt.Errorf("not everything was checked, and %s: %w", kept, err)
+		if o.full && r.Report != "" {
+			err = fullStopped(ctx, err)
+		}
 	}
 	if bad := cmp.Or(e.refuse(v, chains, o.source), auditAlarm(res.Audit), alarming(r.Findings)); bad != nil {
 		return errors.Join(bad, err)
@@ -230,6 +238,14 @@ func (e *env) auditVerdict(ctx context.Context, v *vault.Vault, r *verifyResult,
 	return nil
 }
 
+// fullStopped says of an error that ended verify --full and left a report what goes on from there, where it was a signal.
+func fullStopped(ctx context.Context, err error) error {
+	if f := classify(ctx, err); f.exit == exitInterrupted {
+		return f.with("nothing that is in the vault is lost: a sample (without --full) goes on from there, and --full begins anew")
+	}
+	return err
+}
+
 func unplacedHint(file string) string {
 	if file == "" {
 		return "the credential must be allowed to create below reports/; --no-report does without"
@@ -241,7 +257,7 @@ func unplacedHint(file string) string {
 func auditAlarm(a *report.Audit) error {
 	switch a.Verdict {
 	case report.VerdictDamaged:
-		return damagef("%s", a.Line()).with("the report says what is hit, and what can make it good: `farshore report show` shows it again; %s", damageHint)
+		return damagef("%s", a.Line()).with("the report says what is hit, and what can make it good: `farshore report show` shows it again, where one was left. An earlier snapshot may have the same items")
 	case report.VerdictTampered:
 		return damagef("%s", a.Line()).with("somebody changed what is in the store: find out with which credential, and take it away")
 	}
@@ -283,4 +299,20 @@ func (a *access) recovers(v *vault.Vault) bool {
 		}
 	}
 	return false
+}
+
+// strange reports whether identities were named, and none of them is, or ever was, one that the owner had the vault sealed to.
+func (a *access) strange(v *vault.Vault) bool {
+	for _, id := range a.identities[:a.named] {
+		mine, err := seal.RecipientOf(id)
+		if err != nil {
+			return false // it does not tell
+		}
+		for _, st := range v.Statements() {
+			if slices.ContainsFunc(st.Recipients, func(r record.Recipient) bool { return r.Recipient == mine }) {
+				return false
+			}
+		}
+	}
+	return a.named > 0
 }
