@@ -229,19 +229,26 @@ func textsOf(a *report.Audit) (out []string) {
 	return out
 }
 
-// TestRunTime ends an audit by its time: what was asked for by then counts, and the report says what was not reached.
+// TestRunTime ends an audit by its time: what was asked for by then counts, and the report says what was not reached. It is incomplete where it had bytes to read, and not where the time
+// was its whole budget.
 func TestRunTime(t *testing.T) {
+	for bytes, want := range map[int64]string{1 << 40: report.VerdictIncomplete, 0: report.VerdictIntact} {
+		runTime(t, bytes, want)
+	}
+}
+
+func runTime(t *testing.T, bytes int64, want string) {
 	r := newRig(t, mem.New()).fill(6)
 	o := r.defaults()
-	o.Duration = time.Second
+	o.Duration, o.Bytes = time.Second, bytes
 	o.Now = func() time.Time {
 		r.now = r.now.Add(30 * time.Millisecond)
 		return r.now
 	}
 	res := r.run(o)
 	a := res.Audit
-	if a.End != report.EndTime || a.Verdict != report.VerdictIncomplete {
-		t.Errorf("end %s, verdict %s", a.End, a.Verdict)
+	if a.End != report.EndTime || a.Verdict != want {
+		t.Errorf("%d bytes: end %s, verdict %s, %+v", bytes, a.End, a.Verdict, a.Parts)
 	}
 	for _, p := range a.Parts {
 		if p.Unread > 0 || p.Part == report.PartPacks && p.Checked == 0 {

@@ -29,15 +29,7 @@ func judge(a *report.Audit, damage, tampered, left bool) string {
 }
 
 // short reports whether something was not checked that was to be checked.
-func short(a *report.Audit) bool {
-	if a.End != report.EndDone || a.Mode != report.ModeDrill && !a.Inventory.Done {
-		return true
-	}
-	if slices.ContainsFunc(a.Parts, func(p report.Part) bool { return p.Checked < p.Planned || p.Unread > 0 }) {
-		return true
-	}
-	return a.Items.Locked > 0 || a.Repos.Unchecked > 0
-}
+func short(a *report.Audit) bool { return a.Short() || a.Items.Locked > 0 || a.Repos.Unchecked > 0 }
 
 // unchecked says what was not checked, as numbers.
 func (r *run) unchecked() (out []report.NotChecked) {

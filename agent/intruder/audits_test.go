@@ -201,7 +201,7 @@ func honestParts(t *testing.T, a *report.Audit) {
 	t.Helper()
 	most, least, bad := int64(0), int64(0), int64(0)
 	for _, p := range a.Parts {
-		if p.Intact+p.Failed+p.Unread != p.Checked || p.Checked > p.Planned || p.Checked < p.Planned && a.Verdict == report.VerdictIntact {
+		if p.Intact+p.Failed+p.Unread != p.Checked || p.Checked > p.Planned || p.Checked < p.Planned && a.Verdict == report.VerdictIntact && !a.InTime() {
 			t.Errorf("part %+v, verdict %s", p, a.Verdict)
 		}
 		most += p.Intact + p.Failed

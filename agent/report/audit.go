@@ -45,7 +45,7 @@ const (
 
 	EndDone        = "done"        // it did what it was to do
 	EndInterrupted = "interrupted" // somebody stopped it: what was verified until then counts
-	EndTime        = "time"        // the time of its budget was over before its bytes
+	EndTime        = "time"        // the time of its budget was over before its bytes, or where it has no bytes, before everything was read
 	EndFailed      = "failed"      // it could not go on; Why says why
 
 	VerdictIntact     = "intact"     // nothing that was checked is damaged, and what was to be checked was

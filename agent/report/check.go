@@ -264,8 +264,7 @@ func (a *Audit) checkVerdict() error {
 	if a.Verdict == VerdictIncomplete {
 		return nil
 	}
-	short := slices.ContainsFunc(a.Parts, func(p Part) bool { return p.Checked < p.Planned || p.Unread > 0 })
-	if a.End != EndDone || short || a.Mode != ModeDrill && !a.Inventory.Done {
+	if a.Short() {
 		return errors.New("verdict is intact, and not all was checked that was to be checked")
 	}
 	return nil

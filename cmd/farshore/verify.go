@@ -57,7 +57,8 @@ git's or Subversion's own check; where the configuration names the source, what 
 The budget is --bytes, --duration or --share, whichever ends first, else the configuration's, else 1 % of what is stored and at
 least 1 GiB. 70 % of it goes to what was never or longest ago verified, 20 % is uniform over everything, 10 % goes to the newest
 and to what was found bad before. The draw comes from random bytes whose hash is stored before: ` + "`farshore report check`" + ` makes it
-again. An interrupted run keeps what it verified.
+again. A duration alone reads what it can until then; beside bytes or a share, a run whose time is over first is incomplete.
+An interrupted run keeps what it verified.
 
 The report is signed by the agent's key where the configuration has one, or by --key. With neither, or with --no-report, none is
 left. With SOURCE, its name or a chain's id, only its items are restored and compared; packs and pages are those of the whole

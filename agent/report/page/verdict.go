@@ -56,7 +56,7 @@ func (b *builder) worst() string {
 		least = 3
 	case b.severity("tampering"):
 		least = 2
-	case b.a.End != report.EndDone:
+	case b.a.End != report.EndDone && !b.a.InTime():
 		least = 1
 	}
 	return order[max(stated, least)]
@@ -92,6 +92,9 @@ func (b *builder) intact() string {
 		return "The vault holds nothing yet: there was nothing to check."
 	case a.Mode == report.ModeFull && p != nil && p.Intact == p.Planned && p.Planned == sum(a.Population.Packs, a.Population.Pages):
 		return fmt.Sprintf("All %s that the vault should hold were read, and each has the hash in its name.", units.Plural(p.Planned, "object"))
+	}
+	if a.InTime() {
+		return "Nothing that was checked is damaged. How much that is, the run’s time decided: see below."
 	}
 	return "Nothing that was checked is damaged."
 }

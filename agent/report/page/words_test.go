@@ -177,6 +177,8 @@ func TestVerdictIsTheWorst(t *testing.T) {
 		"a failed part":   {func(a *report.Audit) { a.Parts = []report.Part{{Failed: 1}} }, "Damaged"},
 		"another content": {func(a *report.Audit) { a.Items.Differ = 1 }, "Damaged"},
 		"interrupted":     {func(a *report.Audit) { a.End = report.EndInterrupted }, "Incomplete"},
+		"out of time":     {func(a *report.Audit) { a.Mode, a.End, a.Budget.Bytes = report.ModeSample, report.EndTime, 1 }, "Incomplete"},
+		"its time alone":  {func(a *report.Audit) { a.Mode, a.End = report.ModeSample, report.EndTime }, "Intact"},
 		"unknown":         {func(a *report.Audit) { a.Verdict = "splendid" }, "Unknown"},
 	} {
 		a := &report.Audit{End: report.EndDone, Verdict: report.VerdictIntact}

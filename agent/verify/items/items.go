@@ -70,7 +70,8 @@ type Result struct {
 	Sampled, Failed int64
 	// Lost are at most MaxLost.
 	Lost []Lost
-	// Complete says that nothing was left out but for the end of a budget of bytes: not for want of time, nor an item that is far beyond that budget.
+	// Complete says that nothing was left out but for the end of the budget: of bytes, or where there are none, of time. So not for want of time before the bytes were spent, nor for an
+	// item that is far beyond them.
 	Complete   bool
 	NotChecked []report.NotChecked
 	// Answered are the sources, by name, that said of one item at least what it is now.

@@ -363,12 +363,14 @@ func TestWithheld(t *testing.T) {
 	}
 }
 
-// TestDeadline stops where the time is over: that is no error.
+// TestDeadline stops where the time is over: that is no error. What is left is told, and cuts the sample short where there were bytes to read yet.
 func TestDeadline(t *testing.T) {
 	s := newScene(t, 4)
-	res := s.restored(items.Options{Deadline: time.Now().Add(-time.Second)})
-	if res.Complete || res.Sampled != 0 || len(res.NotChecked) == 0 {
-		t.Errorf("%+v", res)
+	for _, bytes := range []int64{0, 1 << 30} {
+		res := s.restored(items.Options{Bytes: bytes, Deadline: time.Now().Add(-time.Second)})
+		if res.Complete != (bytes == 0) || res.Sampled != 0 || len(res.NotChecked) == 0 {
+			t.Errorf("%d bytes: %+v", bytes, res)
+		}
 	}
 }
 

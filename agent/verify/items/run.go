@@ -110,7 +110,12 @@ func (r *run) all(ctx context.Context) error {
 		err = r.repositories(inTime)
 	}
 	if err != nil && ctx.Err() == nil && inTime.Err() != nil {
-		r.cut("items and repositories that were not reached", "the time for them was over")
+		const left, why = "items and repositories that were not reached", "the time for them was over"
+		if r.o.Bytes > 0 {
+			r.cut(left, why)
+		} else {
+			r.unchecked(left, -1, why) // which is all that was to bound it
+		}
 		return nil
 	}
 	return err
