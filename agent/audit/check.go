@@ -345,7 +345,7 @@ func (c *checker) part(p *report.Part, objects iter.Seq2[census.Object, error]) 
 		c.lie("part %s: the %d objects that it says were checked are not the first of those that were drawn", p.Part, p.Checked)
 		return nil
 	}
-	c.ok("part %s: the first %d of the %d objects that were drawn", p.Part, p.Checked, p.Planned)
+	c.ok("part %s: what was drawn, of which it dealt with the first %d of %d", p.Part, p.Checked, p.Planned)
 	return nil
 }
 

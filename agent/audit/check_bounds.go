@@ -7,6 +7,7 @@ import (
 	"slices"
 
 	"farshore/agent/report"
+	"farshore/agent/units"
 )
 
 // bounds reckons the bounds of the parts again. Of the bytes of packs that are not whole, where all were asked for, it goes by what the report says, and holds that to the packs.
@@ -67,7 +68,7 @@ func (c *checker) lost(ctx context.Context, bad, unread, says int64) error {
 		least, most = min(least, o.Size), max(most, o.Size)
 	}
 	if c.a.MoreDamaged == 0 && unread == 0 && n == bad {
-		c.agree(fmt.Sprintf("the %d bytes of the packs that are not whole", bytes), where(says != bytes, "the report says %d", says))
+		c.agree("the bytes of the packs that are not whole, "+units.Count(bytes), where(says != bytes, "the report says %d", says))
 		return nil
 	}
 	least, most = bad*least, bad*most

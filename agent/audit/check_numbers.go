@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"farshore/agent/report"
+	"farshore/agent/units"
 	"farshore/agent/vault"
 	"farshore/agent/verify/bound"
 )
@@ -99,7 +100,7 @@ func (c *checker) failures() {
 		}
 		why = append(why, where(p.Failed > listed, "%d of part %s failed", p.Failed, p.Part))
 	}
-	c.agree(fmt.Sprintf("what failed is among the %d objects known to be damaged", listed), why...)
+	c.agree("what failed is among the "+units.Plural(listed, "object")+" known to be damaged", why...)
 }
 
 // maxItems is how many items a sample may have for its bound to be reckoned again: the reckoning takes the longer the more there are.
@@ -139,7 +140,7 @@ func (c *checker) locks() {
 		return
 	}
 	said := l.Locked + l.Liftable + l.Expired + l.Unlocked + l.Unknown
-	c.agree(fmt.Sprintf("the %d locks that were asked for", l.Asked),
+	c.agree("what was said of "+units.Plural(l.Asked, "lock")+" that were asked for",
 		where(said != l.Asked, "it says of %d what came of them, and asked for %d", said, l.Asked),
 		where(!l.Estimated && l.Needed != l.Asked, "%d objects need one, which is no estimate, and %d were asked for", l.Needed, l.Asked),
 		where(l.First.IsZero() != (l.FirstObject == ""), "the first that ends is named without its end, or the other way round"),
@@ -163,7 +164,7 @@ func (c *checker) read() {
 	}
 	bytes := n.PackBytes + n.PageBytes
 	left := c.count(whatObjects)
-	c.agree(fmt.Sprintf("how much was read whole, of which each of the %d objects was dealt with", p.Checked),
+	c.agree("how much was read whole, where each was dealt with of "+units.Plural(p.Checked, "object"),
 		where(a.ReadObjects != p.Intact, "read_objects is %d, and its parts have %d as intact", a.ReadObjects, p.Intact),
 		where(p.Intact == p.Checked && a.ReadObjectBytes != bytes, "read_object_bytes is %d, and all that is stored has %d", a.ReadObjectBytes, bytes),
 		where(left != p.Unread, "it says that %d were not read whole, and its parts have %d that the store did not give", left, p.Unread),
@@ -211,7 +212,7 @@ func (c *checker) claims() {
 	add(a.Inventory.Done || a.Inventory.Present > 0, "what the store listed: %d objects there, %d missing, %d hidden", a.Inventory.Present, a.Inventory.Missing, a.Inventory.Hidden)
 	add(i.Drawn > 0, "that items were restored, %d, or could not be, %d, and which were drawn: that takes a key which opens them", i.Restored, i.Failed)
 	add(i.Compared+i.Changed+i.Unseen > 0, "what the sources had of items: %d the same, %d other bytes, %d changed, %d not seen", i.Same, i.Differ, i.Changed, i.Unseen)
-	add(r.Checked+r.Problems > 0, "what git and Subversion said of %d repositories", r.Checked+r.Problems)
+	add(r.Checked+r.Problems > 0, "what git and Subversion said of %s", units.Plural(r.Checked+r.Problems, "repository"))
 	add(a.Locks != nil, "what the store said of each lock, and how many objects need one")
 	add(a.Store != nil || a.Protection != nil, "how the store is set, and what the agent's credential may destroy")
 	add(a.Drill != nil, "the drill: that the snapshot was restored, whole, and in that time")
