@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -134,10 +135,14 @@ func TestKnownDamagedIsNotAdopted(t *testing.T) {
 }
 
 // late is a store that answers reads of packs only once they are no longer waited for.
-type late struct{ *untrue }
+type late struct {
+	*untrue
+	asked atomic.Bool // for a pack
+}
 
 func (l *late) Open(ctx context.Context, name string, off, n int64) (io.ReadCloser, error) {
 	if strings.HasPrefix(name, "packs/") {
+		l.asked.Store(true)
 		<-ctx.Done()
 		return l.untrue.Open(context.WithoutCancel(ctx), name, off, n)
 	}
@@ -146,10 +151,19 @@ func (l *late) Open(ctx context.Context, name string, off, n int64) (io.ReadClos
 
 // TestReadBackDamageBesideInterruption finds a pack missing in the moment in which the interrupted pass has no more time: it is not committed for that.
 func TestReadBackDamageBesideInterruption(t *testing.T) {
+	for grace := 10 * time.Millisecond; !damagedInTheEnd(t, grace); grace *= 4 {
+		if grace > time.Minute {
+			t.Fatal("no pack was read back in all that time")
+		}
+	}
+}
+
+// damagedInTheEnd interrupts a pass that has as long to read back; false where it had not begun to read packs by then.
+func damagedInTheEnd(t *testing.T, grace time.Duration) bool {
 	b := newBackRig(t)
 	b.mustPass()
 	before := b.head()
-	b.back.Grace = time.Millisecond
+	b.back.Grace = grace
 	b.fill("a", 20, 40_000)
 	ctx, cancel := context.WithCancel(context.Background())
 	defer cancel()
@@ -165,8 +179,12 @@ func TestReadBackDamageBesideInterruption(t *testing.T) {
 		}
 		return body
 	}
-	b.bucket = providers.New(&late{b.store}, providers.Options{Attempts: 1})
+	l := &late{untrue: b.store}
+	b.bucket = providers.New(l, providers.Options{Attempts: 1})
 	_, err := b.replicate(ctx, b.src, agent.Options{Captures: 1})
+	if !l.asked.Load() {
+		return false
+	}
 	b.damage(err, slices.Collect(maps.Keys(b.store.lied))...)
 	b.bucket = providers.New(b.store, providers.Options{})
 	if b.head() != before {
@@ -175,6 +193,7 @@ func TestReadBackDamageBesideInterruption(t *testing.T) {
 	b.src.onCapture, b.store.keep, b.back.Grace = nil, nil, 0
 	b.mustPass()
 	b.restores()
+	return true
 }
 
 // stalled is a store that gives the beginnings of packs, and of what lies behind them nothing before the request is given up.
