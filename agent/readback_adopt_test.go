@@ -165,14 +165,7 @@ func damagedInTheEnd(t *testing.T, grace time.Duration) bool {
 	before := b.head()
 	b.back.Grace = grace
 	b.fill("a", 20, 40_000)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	b.src.onCapture = func(path string) error {
-		if path == "a/015" {
-			cancel()
-		}
-		return nil
-	}
+	ctx := b.interruptedAt("a/015")
 	b.store.keep = func(name string, body []byte) []byte {
 		if strings.HasPrefix(name, "packs/") {
 			return nil
@@ -213,14 +206,7 @@ func TestReadBackStalls(t *testing.T) {
 	b.mustPass()
 	b.back.Grace = time.Millisecond
 	b.fill("a", 6, 2<<20)
-	ctx, cancel := context.WithCancel(context.Background())
-	defer cancel()
-	b.src.onCapture = func(path string) error {
-		if path == "a/005" {
-			cancel()
-		}
-		return nil
-	}
+	ctx := b.interruptedAt("a/005")
 	b.bucket = providers.New(&stalled{b.store}, providers.Options{Attempts: 1})
 	sum, err := b.replicate(ctx, b.src, agent.Options{Captures: 1})
 	var d *vault.DamageError

@@ -93,6 +93,19 @@ type backRig struct {
 	src   *fakeSource
 }
 
+// interruptedAt is a context that ends when the source is asked for the item.
+func (b *backRig) interruptedAt(item string) context.Context {
+	ctx, cancel := context.WithCancel(context.Background())
+	b.t.Cleanup(cancel)
+	b.src.onCapture = func(path string) error {
+		if path == item {
+			cancel()
+		}
+		return nil
+	}
+	return ctx
+}
+
 func newBackRig(t testing.TB) *backRig {
 	store := newUntrue()
 	b := &backRig{newRigOn(t, store), store, newFakeSource()}

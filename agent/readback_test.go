@@ -231,14 +231,7 @@ func TestReadBackInterrupted(t *testing.T) {
 				b.store.hang = true
 			}
 			b.fill("a", 20, 40_000)
-			ctx, cancel := context.WithCancel(context.Background())
-			defer cancel()
-			b.src.onCapture = func(path string) error {
-				if path == "a/015" {
-					cancel()
-				}
-				return nil
-			}
+			ctx := b.interruptedAt("a/015")
 			sum, err := b.replicate(ctx, b.src, agent.Options{Captures: 1})
 			if !errors.Is(err, context.Canceled) || sum.Commits != 1 {
 				t.Fatalf("%d commits, %v", sum.Commits, err)

@@ -80,22 +80,29 @@ func Duration(d time.Duration) string {
 
 // Printable writes a path so that no byte of it can move the cursor or look like another: control characters, bytes that are not UTF-8 and
 // backslashes as escapes of the filter language (\x1b, \\).
-func Printable(path string) string {
-	if !strings.ContainsFunc(path, odd) {
-		return path
+func Printable(path string) string { return escaped(path, odd) }
+
+// Shown writes a text so that no byte of it can move the cursor or turn the direction of what follows; lines stay lines, and backslashes what they are.
+func Shown(text string) string {
+	return escaped(text, func(r rune) bool { return r != '\n' && r != '\\' && odd(r) })
+}
+
+func escaped(text string, odd func(rune) bool) string {
+	if !strings.ContainsFunc(text, odd) {
+		return text
 	}
 	var b strings.Builder
-	for i := 0; i < len(path); {
-		r, n := utf8.DecodeRuneInString(path[i:])
+	for i := 0; i < len(text); {
+		r, n := utf8.DecodeRuneInString(text[i:])
 		switch {
+		case !odd(r):
+			b.WriteString(text[i : i+n])
 		case r == '\\':
 			b.WriteString(`\\`)
-		case odd(r):
-			for _, c := range []byte(path[i : i+n]) {
+		default:
+			for _, c := range []byte(text[i : i+n]) {
 				fmt.Fprintf(&b, `\x%02x`, c)
 			}
-		default:
-			b.WriteString(path[i : i+n])
 		}
 		i += n
 	}

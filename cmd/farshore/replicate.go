@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"strings"
 	"time"
-	"unicode"
 
 	"github.com/spf13/cobra"
 
@@ -331,16 +330,6 @@ func lines(text string) string {
 		out += fmt.Sprintf("; and %s more: --json has all", formatCount(int64(more)))
 	}
 	return out
-}
-
-// clean takes out of a text what could move the cursor.
-func clean(text string) string {
-	return strings.Map(func(r rune) rune {
-		if r != ' ' && !unicode.IsPrint(r) {
-			return '?'
-		}
-		return r
-	}, text)
 }
 
 // committed says what came of the pass in the vault.

@@ -18,15 +18,15 @@ func TestShown(t *testing.T) {
 	for text, want := range map[string]string{
 		"plain, — and ü\\x": "plain, — and ü\\x",
 		"two\nlines":        "two\nlines",
-		"\x1b[31mred":       `\u001b[31mred`,
-		"a\u202eb\u009bc":   `a\u202eb\u009bc`,
-		"no\xffUTF-8\r\t":   `no\ufffdUTF-8\u000d\u0009`,
+		"\x1b[31mred":       `\x1b[31mred`,
+		"a\u202eb\u009bc":   `a\xe2\x80\xaeb\xc2\x9bc`,
+		"no\xffUTF-8\r\t":   `no\xffUTF-8\x0d\x09`,
 	} {
 		if got := shown(text); got != want {
 			t.Errorf("shown(%q) = %q, want %q", text, got, want)
 		}
 	}
-	if got := oneLine("a\nb\u202e"); got != `a b\u202e` {
+	if got := clean("a\nb\u202e"); got != `a b\xe2\x80\xae` {
 		t.Errorf("%q", got)
 	}
 }
@@ -39,7 +39,7 @@ func TestFindingsShown(t *testing.T) {
 	if err := p.w.Flush(); err != nil {
 		t.Fatal(err)
 	}
-	if want := "damage: shop: a\\u202e\\u001b[2J b: is lost\nnotice: nothing could be made\n"; b.String() != want {
+	if want := "damage: shop: a\\xe2\\x80\\xae\\x1b[2J b: is lost\nnotice: nothing could be made\n"; b.String() != want {
 		t.Errorf("%q, want %q", b.String(), want)
 	}
 }

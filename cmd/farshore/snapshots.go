@@ -202,7 +202,7 @@ func printFindings(p *printer, findings []findingResult) {
 			p.line("and %s more: --json lists them", plural(int64(len(findings)-i), "finding"))
 			return
 		}
-		p.line("%s", oneLine(joinedBy(": ", f.Severity, f.Object, f.Text)))
+		p.line("%s", clean(joinedBy(": ", f.Severity, f.Object, f.Text)))
 	}
 }
 

@@ -1,10 +1,8 @@
 package main
 
 import (
-	"fmt"
 	"strings"
 	"time"
-	"unicode"
 	"unicode/utf8"
 
 	"farshore/agent/units"
@@ -30,25 +28,10 @@ func printable(path string) string { return units.Printable(path) }
 
 // shown is a text of which no character can move the cursor or turn the direction of what follows: those that are not printed are escaped, and lines stay lines. What a store or a source
 // is called, or says, may have any.
-func shown(text string) string {
-	if !strings.ContainsFunc(text, hidden) {
-		return text
-	}
-	var b strings.Builder
-	for _, r := range text {
-		if hidden(r) {
-			fmt.Fprintf(&b, `\u%04x`, r)
-		} else {
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
+func shown(text string) string { return units.Shown(text) }
 
-func hidden(r rune) bool { return r != '\n' && (r == utf8.RuneError || !unicode.IsPrint(r)) }
-
-// oneLine is a text as shown, on one line.
-func oneLine(text string) string { return strings.ReplaceAll(shown(text), "\n", " ") }
+// clean is a text as shown, on one line.
+func clean(text string) string { return strings.ReplaceAll(shown(text), "\n", " ") }
 
 // pathJSON is a path in JSON, as docs/format.md has it: base64 where it is not UTF-8.
 type pathJSON struct {

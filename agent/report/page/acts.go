@@ -41,9 +41,9 @@ func (b *builder) acts() (list []act, more string, notices []string) {
 
 func rank(t tone) int { return slices.Index([]tone{tamper, bad, warn}, t) }
 
-func newAct(t tone, title, todo string, lines ...string) act {
+func newAct(t tone, title, advice string, lines ...string) act {
 	word := map[tone]string{tamper: "Tampering", bad: "Damage", warn: "Attention"}[t]
-	return act{Tone: t, Word: word, Title: title, Todo: todo, Lines: lines}
+	return act{Tone: t, Word: word, Title: title, Advice: advice, Lines: lines}
 }
 
 func (b *builder) contradiction() []act {
@@ -63,7 +63,7 @@ func (b *builder) tampering() []act {
 		}
 	}
 	if len(out) > 0 {
-		out[0].Todo = "Find out whose credential did it, and replace it. Restore nothing over what you still have until you know since when. The right versions are read from beneath, where the store still has them."
+		out[0].Advice = "Find out whose credential did it, and replace it. Restore nothing over what you still have until you know since when. The right versions are read from beneath, where the store still has them."
 	}
 	return out
 }
@@ -110,14 +110,14 @@ func (b *builder) damage(d *report.Damage) act {
 	if word == "" {
 		word = "is damaged: " + prose(d.Kind)
 	}
-	todo := ended(prose(d.Advice))
-	if todo == "" {
-		todo = remedyWords[d.Remedy]
+	advice := ended(prose(d.Advice))
+	if advice == "" {
+		advice = remedyWords[d.Remedy]
 	}
-	if todo == "" {
-		todo = remedyWords[report.RemedyUnknown]
+	if advice == "" {
+		advice = remedyWords[report.RemedyUnknown]
 	}
-	out := newAct(bad, safe(d.Object, maxPath)+" "+word, todo)
+	out := newAct(bad, safe(d.Object, maxPath)+" "+word, advice)
 	if !d.Since.IsZero() {
 		out.Lines = append(out.Lines, "Found first on "+when(d.Since)+".")
 	}

@@ -121,8 +121,8 @@ func (p *printer) acts(d *document) {
 		for _, l := range a.Lines {
 			p.para("    ", 4, l)
 		}
-		if a.Todo != "" {
-			p.para("    → ", 6, a.Todo)
+		if a.Advice != "" {
+			p.para("    → ", 6, a.Advice)
 		}
 	}
 	if d.MoreActs != "" {

@@ -99,11 +99,11 @@ type card struct {
 
 // act is something that was found and what to do about it.
 type act struct {
-	Tone  tone
-	Word  string // what the tone says
-	Title string
-	Lines []string
-	Todo  string
+	Tone   tone
+	Word   string // what the tone says
+	Title  string
+	Lines  []string
+	Advice string
 }
 
 // section is a part of the document.

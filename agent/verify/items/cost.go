@@ -12,7 +12,7 @@ const (
 // affordable returns the items that were drawn, each once, as far as the budget goes: at least one, unless that alone is far beyond it. What is found of them has no part in it. That a
 // budget ends is what it is for, and cuts nothing short; an item that no run of this budget would ever deal with does. The bound is no less sure for it: no pick is passed over, so that the
 // more often an item ends a run, the shorter are the runs.
-func (r *run) affordable(picks []pick) (todo []*item) {
+func (r *run) affordable(picks []pick) (due []*item) {
 	const left, why = "items that were drawn and not dealt with", "the next would have taken more bytes than the budget has"
 	known := map[*item]bool{}
 	var spent int64
@@ -26,15 +26,15 @@ func (r *run) affordable(picks []pick) (todo []*item) {
 		case r.o.Bytes <= 0 || spent <= r.o.Bytes:
 		case cost > leastFirst && cost/timesFirst > r.o.Bytes:
 			r.cut(left, why)
-			return todo
-		case len(todo) > 0:
+			return due
+		case len(due) > 0:
 			r.unchecked(left, -1, why)
-			return todo
+			return due
 		}
 		known[p.item] = true
-		todo = append(todo, p.item)
+		due = append(due, p.item)
 	}
-	return todo
+	return due
 }
 
 // readUnit is what is read of a pack at the least.

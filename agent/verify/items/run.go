@@ -151,14 +151,14 @@ func (r *run) sample(ctx context.Context) error {
 
 // deal restores and compares the items in the order of the draw, as far as the budget goes.
 func (r *run) deal(ctx context.Context, picks []pick) error {
-	todo := r.affordable(picks)
-	inWindows(todo)
+	due := r.affordable(picks)
+	inWindows(due)
 	g, gctx := errgroup.WithContext(ctx)
 	var taken atomic.Int64
-	for range min(r.o.Workers, len(todo)) {
+	for range min(r.o.Workers, len(due)) {
 		g.Go(func() error {
-			for i := taken.Add(1); i <= int64(len(todo)) && gctx.Err() == nil; i = taken.Add(1) {
-				if err := r.one(gctx, todo[i-1]); err != nil {
+			for i := taken.Add(1); i <= int64(len(due)) && gctx.Err() == nil; i = taken.Add(1) {
+				if err := r.one(gctx, due[i-1]); err != nil {
 					return err
 				}
 			}

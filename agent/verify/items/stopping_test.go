@@ -50,11 +50,11 @@ func bounded(rng *rand.Rand, size, large int64, damaged func(int64) bool) float6
 		picks, bad[it] = append(picks, pick{j, it}), damaged(x)
 	}
 	var failed int64
-	todo := r.affordable(picks)
-	for _, it := range todo {
+	due := r.affordable(picks)
+	for _, it := range due {
 		if bad[it] {
 			failed++
 		}
 	}
-	return bound.Of(report.UnitItems, 0, int64(len(todo)), failed, true).Upper95
+	return bound.Of(report.UnitItems, 0, int64(len(due)), failed, true).Upper95
 }

@@ -20,11 +20,11 @@ type unit struct {
 }
 
 // inWindows puts the items of each window into the order in which they lie.
-func inWindows(todo []*item) {
-	for spent := int64(0); len(todo) > 0; {
-		n, cost := window(todo, spent)
-		asTheyLie(todo[:n])
-		todo, spent = todo[n:], plus(spent, cost)
+func inWindows(due []*item) {
+	for spent := int64(0); len(due) > 0; {
+		n, cost := window(due, spent)
+		asTheyLie(due[:n])
+		due, spent = due[n:], plus(spent, cost)
 	}
 }
 
@@ -61,11 +61,11 @@ func (it *item) first() record.Extent {
 
 // window returns how many items, from the first on, are dealt with together, and what that costs, where those before have cost spent. Items that lie beside others of the window cost little, so that small ones
 // of a small vault are all in the first window.
-func window(todo []*item, spent int64) (n int, cost int64) {
+func window(due []*item, spent int64) (n int, cost int64) {
 	seen := map[unit]bool{}
 	limit := int64(math.MaxInt64)
-	for n < len(todo) {
-		with := plus(cost, todo[n].costBeside(seen))
+	for n < len(due) {
+		with := plus(cost, due[n].costBeside(seen))
 		if with > limit {
 			break
 		}

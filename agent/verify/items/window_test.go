@@ -10,21 +10,21 @@ import (
 )
 
 // lying returns n small items, of which each lies in the unit of its pack that at says.
-func lying(n int, at func(i int) (pack byte, unit int64)) (todo []*item) {
+func lying(n int, at func(i int) (pack byte, unit int64)) (due []*item) {
 	for i := range n {
 		pack, unit := at(i)
 		e := record.Extent{Pack: record.Ref{Name: record.Hash{pack}}, Offset: unit*readUnit + int64(i%64)*4096, Length: 4096}
-		todo = append(todo, &item{rec: &record.Record{Parts: []record.Part{{Size: e.Length, Extents: []record.Extent{e}}}}})
+		due = append(due, &item{rec: &record.Record{Parts: []record.Part{{Size: e.Length, Extents: []record.Extent{e}}}}})
 	}
-	return todo
+	return due
 }
 
 // windows returns how many items each window has.
-func windows(todo []*item) (sizes []int) {
-	for spent := int64(0); len(todo) > 0; {
-		n, cost := window(todo, spent)
+func windows(due []*item) (sizes []int) {
+	for spent := int64(0); len(due) > 0; {
+		n, cost := window(due, spent)
 		sizes = append(sizes, n)
-		todo, spent = todo[n:], plus(spent, cost)
+		due, spent = due[n:], plus(spent, cost)
 	}
 	return sizes
 }
@@ -63,10 +63,10 @@ func TestWindow(t *testing.T) {
 // TestInWindows holds that each window's items, and no others, are in the order in which they lie, and that sorting them costs no memory for each comparison.
 func TestInWindows(t *testing.T) {
 	const n = 8000
-	todo := lying(n, func(i int) (byte, int64) { return byte(i * 7919 % 5), int64(i) * 104729 % n })
-	todo[17], todo[n-1] = &item{}, &item{rec: &record.Record{Parts: []record.Part{{Inline: "x"}}}}
-	before := slices.Clone(todo)
-	inWindows(todo)
+	due := lying(n, func(i int) (byte, int64) { return byte(i * 7919 % 5), int64(i) * 104729 % n })
+	due[17], due[n-1] = &item{}, &item{rec: &record.Record{Parts: []record.Part{{Inline: "x"}}}}
+	before := slices.Clone(due)
+	inWindows(due)
 	at := 0
 	for _, n := range windows(slices.Clone(before)) {
 		want := map[*item]bool{}
@@ -74,7 +74,7 @@ func TestInWindows(t *testing.T) {
 			want[it] = true
 		}
 		var last record.Extent
-		for i, it := range todo[at:][:n] {
+		for i, it := range due[at:][:n] {
 			e := it.first()
 			if c := bytes.Compare(last.Pack.Name[:], e.Pack.Name[:]); c > 0 || c == 0 && last.Offset > e.Offset {
 				t.Fatalf("item %d of the window at %d lies before the one before it", i, at)
