@@ -49,13 +49,16 @@ func Count(n int64) string {
 	return b.String()
 }
 
-// Plural writes a number and a noun: 1 object, 2 objects, 2 repositories.
+// Plural writes a number and a noun: 1 object, 2 objects, 2 repositories, 2 passes.
 func Plural(n int64, noun string) string {
 	if n == 1 {
 		return "1 " + noun
 	}
 	if stem, ok := strings.CutSuffix(noun, "ry"); ok {
 		return Count(n) + " " + stem + "ries"
+	}
+	if strings.HasSuffix(noun, "s") {
+		return Count(n) + " " + noun + "es"
 	}
 	return Count(n) + " " + noun + "s"
 }

@@ -48,6 +48,9 @@ func TestPrintable(t *testing.T) {
 }
 
 func TestPlural(t *testing.T) {
+	if got := units.Plural(0, "pass"); got != "0 passes" {
+		t.Errorf("Plural says %q", got)
+	}
 	for n, want := range map[int64]string{0: "0 repositories", 1: "1 repository", 1200: "1,200 repositories"} {
 		if got := units.Plural(n, "repository"); got != want {
 			t.Errorf("units.Plural(%d) = %q, want %q", n, got, want)

@@ -7,6 +7,7 @@ import (
 	"io"
 	"os"
 	"os/exec"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -36,7 +37,7 @@ const grace = 5 * time.Second
 func (l *sshLink) greeting() (io.Reader, error) {
 	command := l.r.sshCommand()
 	cmd := exec.CommandContext(l.g.ctx, command[0], command[1:]...)
-	cmd.Env = append(os.Environ(), "GIT_PROTOCOL=version="+strconv.Itoa(l.r.version), "SSH_ASKPASS_REQUIRE=never")
+	cmd.Env = append(sshEnvironment(os.Environ()), "GIT_PROTOCOL=version="+strconv.Itoa(l.r.version), "SSH_ASKPASS_REQUIRE=never")
 	cmd.Stderr = &l.said
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	cmd.Cancel = func() error { return syscall.Kill(-cmd.Process.Pid, syscall.SIGKILL) }
@@ -54,6 +55,15 @@ func (l *sshLink) greeting() (io.Reader, error) {
 	}
 	l.cmd, l.in, l.out = cmd, in, bufio.NewReaderSize(&guardedReader{l.g, out}, maxPacket)
 	return l.out, nil
+}
+
+// sshEnvironment leaves out of the environment what systemd says to this process alone: a program that ssh's configuration names could tell systemd that the daemon is well, or find its
+// credentials. The rest is what that configuration may rest on.
+func sshEnvironment(environ []string) []string {
+	return slices.DeleteFunc(slices.Clone(environ), func(v string) bool {
+		name, _, _ := strings.Cut(v, "=")
+		return slices.Contains([]string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "WATCHDOG_PID", "CREDENTIALS_DIRECTORY", "LISTEN_FDS", "LISTEN_PID", "LISTEN_FDNAMES"}, name)
+	})
 }
 
 // sshCommand is the whole command: no prompts, and what the user configured for the host.

@@ -37,6 +37,26 @@ func program(t *testing.T, script string) []string {
 	return []string{"/bin/sh", path}
 }
 
+// TestSSHEnvironment holds that nothing which systemd says to the daemon reaches ssh, and that the rest does.
+func TestSSHEnvironment(t *testing.T) {
+	for _, name := range []string{"NOTIFY_SOCKET", "WATCHDOG_USEC", "CREDENTIALS_DIRECTORY"} {
+		t.Setenv(name, "/run/of-the-daemon")
+	}
+	t.Setenv("FOR_SSH", "kept")
+	seen := filepath.Join(t.TempDir(), "seen")
+	command := program(t, "env > "+seen+"; exit 255")
+	if _, err := open(t, "ssh://git@git.example.net/r", wire.Options{SSH: command}).Refs(t.Context()); err == nil {
+		t.Fatal("a program that fails is no server")
+	}
+	env, err := os.ReadFile(seen)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if strings.Contains(string(env), "of-the-daemon") || !strings.Contains(string(env), "FOR_SSH=kept") {
+		t.Errorf("ssh was given %s", env)
+	}
+}
+
 // TestSSHProgram holds what the program is told, and what becomes of each way in which it can end.
 func TestSSHProgram(t *testing.T) {
 	t.Parallel()
