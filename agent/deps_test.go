@@ -13,7 +13,7 @@ import (
 // rooms says what each room of the house may import of the others: the longest prefix of a package's path counts. A room that is not named here does not
 // exist. Test files may import anything.
 var rooms = map[string][]string{
-	"cmd":                        {"agent", "agent/audit", "agent/config", "agent/drill", "agent/metrics", "agent/notify", "agent/policy", "agent/probe", "agent/record", "agent/repo", "agent/report", "agent/restore", "agent/sidefile", "agent/source", "agent/tripwire", "agent/units", "agent/vault", "agent/verify", "crypto", "providers"},
+	"cmd":                        {"agent", "agent/audit", "agent/config", "agent/daemon", "agent/drill", "agent/metrics", "agent/notify", "agent/policy", "agent/probe", "agent/record", "agent/repo", "agent/report", "agent/restore", "agent/sidefile", "agent/source", "agent/tripwire", "agent/units", "agent/vault", "agent/verify", "crypto", "providers", "systemd"},
 	"agent":                      {"agent/internal/state", "agent/record", "agent/source", "agent/tripwire", "agent/vault", "crypto/sign", "providers"},
 	"agent/audit":                {"agent/record", "agent/report", "agent/source", "agent/units", "agent/vault", "agent/verify", "crypto/sign", "providers"},
 	"agent/bench":                {},
@@ -21,8 +21,14 @@ var rooms = map[string][]string{
 	"agent/pack":                 {},
 	"agent/record":               {"agent/record/jsontext"},
 	"agent/record/jsontext":      {},
-	"agent/config":               {"agent/record", "agent/tripwire", "crypto", "providers/s3/s3client"},
-	"agent/internal/state":       {"agent/record"},
+	"agent/config":               {"agent/daemon/schedule", "agent/record", "agent/tripwire", "crypto", "providers/s3/s3client"},
+	"agent/daemon":               {"agent/daemon/history", "agent/daemon/schedule", "agent/units"},
+	"agent/daemon/control":       {"agent/daemon", "agent/sidefile", "agent/units"},
+	"agent/daemon/history":       {"agent/sidefile"},
+	"agent/daemon/schedule":      {},
+	"agent/daemon/supervisor":    {"agent/units"},
+	"agent/daemon/web":           {"agent/daemon", "agent/metrics", "agent/units"},
+	"agent/internal/state":       {"agent/record", "agent/sidefile"},
 	"agent/internal/small":       {"agent/record", "agent/source"},                       // for tests only
 	"agent/internal/vast":        {"agent/record", "agent/vault", "crypto", "providers"}, // for tests only
 	"agent/drill":                {"agent/record", "agent/report", "agent/vault", "crypto", "providers"},
@@ -57,6 +63,8 @@ var rooms = map[string][]string{
 	"crypto/sign":                {},
 	"crypto/keyring":             {"crypto/seal", "crypto/sign"},
 	"providers":                  {"providers"},
+	"systemd":                    {},
+	"systemd/setup":              {"systemd"},
 }
 
 // clouds are the only rooms that may name a cloud's package; cmd puts them together.

@@ -20,6 +20,8 @@
 //	drill/     whether the recovery key opens what is stored: headers alone
 //	report/    the bytes of what is stored below reports/; page/ shows an audit to people, as text and as one page of HTML
 //	config/    the configuration file
+//	daemon/    does what a configuration says again and again: decides what is due, and knows what it does. schedule/ says when, history/ keeps what runs came to,
+//	           control/ is how commands on the same machine ask it, web/ shows it to people and to Prometheus, supervisor/ tells systemd how it is. What a run does is cmd's
 //	notify/    tells people and their services what came of a pass or an audit; metrics/ leaves numbers for a monitoring system
 //	units/     how numbers, durations and paths are written for people
 //	internal/state/  the local, disposable cache and its lock: Open opens it, vault writes with it, and nobody else has it
@@ -28,7 +30,10 @@
 //	internal/vast/   a vault of any number of packs, made up for tests
 //	bench/     benchmarks of the whole path
 //
-// Direction: cmd → agent → {source, chunk, vault}; vault → {pack, record, chunk, internal/state, crypto, providers}. providers and crypto
+// Beside agent: cmd/farshore puts all of it together; providers/ are the stores, crypto/ the keys; systemd/ has the units and packages, systemd/setup what install and uninstall do,
+// systemd/booted tests both on a booted systemd.
+//
+// Direction: cmd → agent/daemon; cmd → agent → {source, chunk, vault}; vault → {pack, record, chunk, internal/state, crypto, providers}. providers and crypto
 // import nothing of agent's, chunk, pack and record never see a store, vault never sees a source, and a cloud's package is named only in
 // cmd and in the drivers, sources and targets that are made of it. deps_test.go holds this.
 package agent

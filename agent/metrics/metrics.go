@@ -1,5 +1,5 @@
-// Package metrics leaves numbers for a monitoring system in a file that the node exporter's textfile collector reads. Each run of the program replaces what it knows anew and keeps
-// what other runs left. The file is for reading by everyone on the machine: it has names of sources, and nothing of what is in them.
+// Package metrics keeps numbers for a monitoring system: in a file that the node exporter's textfile collector reads, and on a Board from which the daemon is scraped. Each run replaces what it knows anew
+// and keeps what other runs left. They have names of sources, and nothing of what is in them: the file is for reading by everyone on the machine.
 package metrics
 
 import (
@@ -151,23 +151,52 @@ func Update(ctx context.Context, path, state string, s *Set, sources []string) e
 
 // merge writes the new file.
 func (s *Set) merge(old []byte, sources []string) ([]byte, error) {
-	before := parse(old)
-	var b bytes.Buffer
+	now, err := s.fold(parse(old), sources)
+	if err != nil {
+		return nil, err
+	}
+	return written(now)
+}
+
+// fold returns the numbers that there are after the set, each family's by its labels. It changes neither before nor the set.
+func (s *Set) fold(before map[string][]sample, sources []string) (map[string][]sample, error) {
+	now := map[string][]sample{}
 	for _, f := range families() {
-		all := map[string]sample{}
+		var all []sample
 		for _, k := range slices.Concat(s.kept(&f, before[f.name]), s.fresh[f.name]) {
 			if len(k.labels) != len(f.labels) {
 				return nil, fmt.Errorf("%s has %d labels, not %d", f.name, len(f.labels), len(k.labels))
 			}
 			if i := slices.Index(f.labels, source); i < 0 || slices.Contains(sources, k.labels[i]) {
-				all[strings.Join(k.labels, "\x00")] = k
+				all = append(all, k)
 			}
 		}
-		if err := f.write(&b, all); err != nil {
-			return nil, err
-		}
+		now[f.name] = distinct(all)
 	}
-	return b.Bytes(), nil
+	return now, nil
+}
+
+// distinct are the last samples of each combination of labels, by labels, and valid.
+func distinct(all []sample) []sample {
+	by := map[string]sample{}
+	for _, k := range all {
+		k = k.valid()
+		by[strings.Join(k.labels, "\x00")] = k
+	}
+	var out []sample
+	for _, key := range slices.Sorted(maps.Keys(by)) {
+		out = append(out, by[key])
+	}
+	return out
+}
+
+// valid returns the sample with labels as Prometheus takes them.
+func (k sample) valid() sample {
+	labels := make([]string, len(k.labels))
+	for i, l := range k.labels {
+		labels[i] = strings.ToValidUTF8(l, "?")
+	}
+	return sample{labels, k.value}
 }
 
 // kept are those of a family's old numbers that the set does not replace.
@@ -184,19 +213,28 @@ func (s *Set) kept(f *family, old []sample) (out []sample) {
 	return out
 }
 
-// write writes a family in the text format of Prometheus, by its labels. One without numbers is left out.
-func (f *family) write(b *bytes.Buffer, all map[string]sample) error {
+// written is all numbers in the text format of Prometheus, in the order of families.
+func written(now map[string][]sample) ([]byte, error) {
+	var b bytes.Buffer
+	for _, f := range families() {
+		if err := f.write(&b, now[f.name]); err != nil {
+			return nil, err
+		}
+	}
+	return b.Bytes(), nil
+}
+
+// write writes a family. One without numbers is left out.
+func (f *family) write(b *bytes.Buffer, all []sample) error {
 	if len(all) == 0 {
 		return nil
 	}
 	kind := dto.MetricType_GAUGE
 	out := &dto.MetricFamily{Name: &f.name, Help: &f.help, Type: &kind}
-	for _, key := range slices.Sorted(maps.Keys(all)) {
-		k := all[key]
+	for _, k := range all {
 		m := &dto.Metric{Gauge: &dto.Gauge{Value: &k.value}}
 		for i := range f.labels {
-			value := strings.ToValidUTF8(k.labels[i], "?")
-			m.Label = append(m.Label, &dto.LabelPair{Name: &f.labels[i], Value: &value})
+			m.Label = append(m.Label, &dto.LabelPair{Name: &f.labels[i], Value: &k.labels[i]})
 		}
 		out.Metric = append(out.Metric, m)
 	}
@@ -229,6 +267,7 @@ func parse(data []byte) map[string][]sample {
 				out[f.name] = append(out[f.name], k)
 			}
 		}
+		out[f.name] = distinct(out[f.name])
 	}
 	return out
 }

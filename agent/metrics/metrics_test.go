@@ -7,15 +7,12 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"regexp"
-	"slices"
 	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
-	"go.yaml.in/yaml/v3"
 
 	"farshore/agent/report"
 )
@@ -239,39 +236,4 @@ func FuzzParse(f *testing.F) {
 			t.Fatalf("%v\n%s\n%s", err, first, again)
 		}
 	})
-}
-
-// TestAlerts holds the rules in the documents to metrics and labels that there are.
-func TestAlerts(t *testing.T) {
-	data, err := os.ReadFile("../../docs/prometheus-alerts.yaml")
-	if err != nil {
-		t.Fatal(err)
-	}
-	var file struct {
-		Groups []struct {
-			Rules []struct {
-				Alert, Expr string
-				Annotations struct{ Summary string }
-			}
-		}
-	}
-	if err := yaml.Unmarshal(data, &file); err != nil || len(file.Groups) != 1 || len(file.Groups[0].Rules) < 10 {
-		t.Fatalf("%v: %+v", err, file)
-	}
-	known := map[string][]string{}
-	for _, f := range families() {
-		known[f.name] = append([]string{}, f.labels...)
-	}
-	for _, r := range file.Groups[0].Rules {
-		names := regexp.MustCompile(`farshore_[a-z0-9_]+`).FindAllString(r.Expr, -1)
-		if len(names) != 1 || known[names[0]] == nil {
-			t.Errorf("%s: %q", r.Alert, r.Expr)
-			continue
-		}
-		for _, l := range regexp.MustCompile(`\$labels\.([a-z]+)`).FindAllStringSubmatch(r.Annotations.Summary, -1) {
-			if !slices.Contains(known[names[0]], l[1]) {
-				t.Errorf("%s has no label %s", names[0], l[1])
-			}
-		}
-	}
 }

@@ -64,10 +64,13 @@ func held(ctx context.Context, ticks <-chan time.Time, left time.Duration) error
 }
 
 // likeDirectory gives a file to the owner of its directory, so that what root runs does not keep the agent's own user from it. Where that can't be done it stays with
-// whoever made it.
+// whoever made it. A file that has another name elsewhere stays whose it is: the directory's owner may have linked to it what he wants to have.
 func likeDirectory(f *os.File, dir string) {
-	var st unix.Stat_t
-	if os.Geteuid() == 0 && unix.Stat(dir, &st) == nil {
+	var st, own unix.Stat_t
+	if os.Geteuid() != 0 || unix.Stat(dir, &st) != nil || unix.Fstat(int(f.Fd()), &own) != nil {
+		return
+	}
+	if own.Mode&unix.S_IFMT == unix.S_IFREG && own.Nlink == 1 {
 		_ = f.Chown(int(st.Uid), int(st.Gid))
 	}
 }

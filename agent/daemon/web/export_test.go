@@ -1,0 +1,4 @@
+package web
+
+// MaxConnections is for tests.
+const MaxConnections = maxConnections
