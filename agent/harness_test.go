@@ -142,6 +142,7 @@ type rig struct {
 	agent        sign.PrivateKey
 	recovery     age.Identity
 	recoveryText string
+	recipient    string // of the recovery identity
 	metadata     age.Identity
 	id           string
 	dir          string
@@ -174,6 +175,7 @@ func newRigWith(t testing.TB, d providers.Driver, generate func() (string, strin
 	r.recoveryText = recID
 	metaID, metaRcpt, err := generate()
 	must(err)
+	r.recipient = recRcpt
 	r.recovery, err = seal.ParseIdentity(recID)
 	must(err)
 	r.metadata, err = seal.ParseIdentity(metaID)

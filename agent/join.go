@@ -331,7 +331,7 @@ func (p *pass) capture(o *op) {
 			e.Before = o.good
 		}
 	}
-	o.rec, o.err = p.src.Capture(p.reading, e, from, counted{p.w, &p.o.Progress.ReadBytes, p.rate})
+	o.rec, o.err = p.src.Capture(p.reading, e, from, counted{p.w, &p.o.Progress.ReadBytes, p.pace})
 	var bad *source.Unreadable
 	if errors.As(o.err, &bad) {
 		o.rec, o.err = unreadable(bad, last), nil

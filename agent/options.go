@@ -17,8 +17,13 @@ type Options struct {
 	CommitBytes int64
 	// ReadRate is how many bytes of contents are read per second at most; 0 is no limit.
 	ReadRate int64
+	// Reads, when not nil, is a limit of bytes of contents read that this pass shares with others, beside ReadRate.
+	Reads Limiter
 	// Captures is how many items are read at a time; default 16.
 	Captures int
+	// Finish is how long, after the context's end, what is under way may take to be stored and committed. Then the pass ends with what was committed before; what was stored and no commit
+	// names is found again by the next one. 0 is as long as the store takes: each request has its own deadline, of minutes, and is tried again.
+	Finish time.Duration
 	// Allow, when not nil, is asked before each commit. Its error ends the pass, and nothing more is committed.
 	Allow func(context.Context) error
 	// Tripwire says which change of the source makes a snapshot suspicious; nil: none is looked for.
@@ -27,6 +32,12 @@ type Options struct {
 	Accept int64
 	// Progress is counted up as the pass goes; nil means nobody looks.
 	Progress *Progress
+}
+
+// Limiter is a limit that several passes share.
+type Limiter interface {
+	// Wait returns nil when n more bytes may pass, and an error when ctx ends before that. It is called concurrently.
+	Wait(ctx context.Context, n int) error
 }
 
 func (o *Options) defaults() {

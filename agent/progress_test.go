@@ -39,7 +39,7 @@ func TestCountedSink(t *testing.T) {
 	for _, c := range []struct{ after, during, end int64 }{{4, 4, 0}, {10, 10, 10}} {
 		var n atomic.Int64
 		var during int64
-		sink := counted{halting{after: c.after, seen: func() { during = n.Load() }}, &n, nil}
+		sink := counted{halting{after: c.after, seen: func() { during = n.Load() }}, &n, pace{}}
 		_, err := sink.Part(context.Background(), record.Part{}, -1, strings.NewReader("0123456789"))
 		if (err != nil) != (c.after < 10) || during != c.during || n.Load() != c.end {
 			t.Errorf("after %d: err %v, %d bytes during, %d at the end", c.after, err, during, n.Load())
@@ -51,7 +51,7 @@ func TestCountedSink(t *testing.T) {
 func TestReadRate(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var n atomic.Int64
-		sink := counted{halting{after: 1 << 20, seen: func() {}}, &n, rate.NewLimiter(256<<10, readBurst)}
+		sink := counted{halting{after: 1 << 20, seen: func() {}}, &n, pace{rate: rate.NewLimiter(256<<10, readBurst)}}
 		begin := time.Now()
 		if _, err := sink.Part(t.Context(), record.Part{}, -1, strings.NewReader(strings.Repeat("x", 1<<20))); err != nil {
 			t.Fatal(err)

@@ -30,7 +30,8 @@ const (
 )
 
 // Replicate makes one pass over the source: it joins the listing with the newest snapshot, captures what is new or changed, and commits. When the
-// context ends, or the source fails, what is whole is committed and the error returned; the next pass goes on from there.
+// context ends, or the source fails, what is whole is committed and the error returned; the next pass goes on from there. After the context's end that takes as long as the store takes, or
+// o.Finish.
 func Replicate(ctx context.Context, w *vault.Writer, src source.Source, o Options) (*Summary, error) {
 	o.defaults()
 	p := newPass(ctx, w, src, o)
@@ -44,7 +45,8 @@ func Replicate(ctx context.Context, w *vault.Writer, src source.Source, o Option
 	defer p.watch.close()
 	p.start()
 	// What is being stored is brought to its end even when the pass is interrupted; each request has its own deadline.
-	store := context.WithoutCancel(ctx)
+	store, stop := p.untilGivenUp(ctx)
+	defer stop()
 	err = p.write(store)
 	if err == nil {
 		err = p.listing
@@ -73,7 +75,7 @@ type pass struct {
 	ops         chan *op // in order of paths
 	work        chan *op // those that need a capture
 	budget      *semaphore.Weighted
-	rate        *rate.Limiter // of contents read; nil for none
+	pace        pace // of contents read
 	sum         Summary
 	mu          sync.Mutex // guards sum's unreadable items, and fading
 	fading      fading
@@ -97,8 +99,9 @@ func newPass(ctx context.Context, w *vault.Writer, src source.Source, o Options)
 		sum: Summary{Source: src.Place(), Unreadable: map[string]int64{}, Started: time.Now()}, interrupted: ctx.Done(),
 	}
 	if o.ReadRate > 0 {
-		p.rate = rate.NewLimiter(rate.Limit(o.ReadRate), readBurst)
+		p.pace.rate = rate.NewLimiter(rate.Limit(o.ReadRate), readBurst)
 	}
+	p.pace.common = o.Reads
 	p.ctx, p.cancel = context.WithCancel(ctx)
 	p.reading, p.stopReading = context.WithCancel(context.WithoutCancel(ctx))
 	p.noGrace = context.AfterFunc(ctx, func() { time.AfterFunc(grace, p.stopReading) })

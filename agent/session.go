@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"time"
 
 	"filippo.io/age"
@@ -28,35 +29,40 @@ type SessionOptions struct {
 	Identities []age.Identity
 	// Key is the agent's signing key.
 	Key sign.PrivateKey
-	// State is the directory of the local state.
+	// State is the directory of the local state, which this Session alone uses. Not looked at where Local is set.
 	State string
+	// Local is the local state where several Sessions share it; nil: State.
+	Local *Local
 	// MinLockLeft is for how long what a new snapshot rests on must still be locked in the store; 0 asks for nothing.
 	MinLockLeft time.Duration
 	// ReadBack is how much of what a commit adds is read back before it; the zero value: nothing.
 	ReadBack vault.ReadBack
 	// Damaged returns the packs and pages that are known to be damaged or missing; nil: none. It is asked once, when the vault is open.
 	Damaged func(context.Context, *vault.Vault) map[record.Hash]bool
-	// OnReset is told when the local state was damaged and begun anew; may be nil.
+	// OnReset is told when the local state was damaged and begun anew; may be nil. Not looked at where Local is set, which has its own.
 	OnReset func(reason string)
 }
 
-// Session is an agent at work in a vault, with its local state locked.
+// Session is an agent at work in a vault, with its local state locked against other processes. Passes over different sources may be made at a time; passes that are to be told apart by
+// what was found in the vault, or to see the owner's newest statement, want a Session each.
 type Session struct {
-	Vault *vault.Vault
-	local *state.Store
-	key   sign.PrivateKey
-	left  time.Duration // MinLockLeft
-	back  vault.ReadBack
-	bad   map[record.Hash]bool // known to be damaged
+	Vault  *vault.Vault
+	shared *Local
+	local  *state.Store
+	closed atomic.Bool
+	key    sign.PrivateKey
+	left   time.Duration // MinLockLeft
+	back   vault.ReadBack
+	bad    map[record.Hash]bool // known to be damaged
 }
 
 // ErrRecipients says that the vault's recovery recipients are not those that the configuration pins.
 var ErrRecipients = errors.New("the vault's recovery recipients are not those that the configuration pins")
 
-// ErrLocked says that another process, or another Session of this one, works with the local state.
+// ErrLocked says that another process works with the local state, or another Session of this one that does not share its Local.
 var ErrLocked = errors.New("another run of this agent is at work")
 
-// Open opens the vault and the local state. The caller closes the Session.
+// Open opens the vault and the local state. It fails with ErrLocked where the state is in use. The caller closes the Session.
 func Open(ctx context.Context, b *providers.Bucket, o SessionOptions) (*Session, error) {
 	v, err := vault.Open(ctx, b, vault.Options{Owner: &o.Owner, Identities: o.Identities})
 	if err != nil {
@@ -69,22 +75,28 @@ func Open(ctx context.Context, b *providers.Bucket, o SessionOptions) (*Session,
 	if err != nil {
 		return nil, err
 	}
-	local, err := state.Open(o.State, state.Options{Vault: id, OnReset: o.OnReset})
-	if errors.Is(err, state.ErrLocked) {
-		return nil, fmt.Errorf("%w: %w", ErrLocked, err)
+	shared := o.Local
+	if shared == nil {
+		shared = NewLocal(o.State, o.OnReset)
 	}
+	local, err := shared.open(id)
 	if err != nil {
 		return nil, err
 	}
-	s := &Session{Vault: v.WithCache(local), local: local, key: o.Key, left: o.MinLockLeft, back: o.ReadBack}
+	s := &Session{Vault: v.WithCache(local), shared: shared, local: local, key: o.Key, left: o.MinLockLeft, back: o.ReadBack}
 	if o.Damaged != nil {
 		s.bad = o.Damaged(ctx, s.Vault)
 	}
 	return s, nil
 }
 
-// Close gives the local state up.
-func (s *Session) Close() error { return s.local.Close() }
+// Close gives the local state up. No pass of the Session may be under way. To call it again does nothing.
+func (s *Session) Close() error {
+	if s.closed.Swap(true) {
+		return nil
+	}
+	return s.shared.close()
+}
 
 // checkRecipients holds the statement to the pinned recipients: what is sealed to anybody else, or not to all of them, must not be written unseen.
 func checkRecipients(st *record.Statement, pinned []string) error {
@@ -111,8 +123,14 @@ func brief(recipients []string) string {
 	return strings.Join(out, ", ")
 }
 
-// Replicate makes one pass over the source and commits. include and exclude are the patterns in force, for the record; o.Match applies them.
+// Replicate makes one pass over the source and commits. include and exclude are the patterns in force, for the record; o.Match applies them. It fails with ErrBusy where another
+// pass over a source of that name is under way with the same local state.
 func (s *Session) Replicate(ctx context.Context, src source.Source, include, exclude []string, o Options) (*Summary, error) {
+	release, err := s.claim(src.Place().Name)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	w, err := s.begin(ctx, src.Place(), include, exclude)
 	if err != nil {
 		return nil, err
@@ -121,8 +139,24 @@ func (s *Session) Replicate(ctx context.Context, src source.Source, include, exc
 	return Replicate(ctx, w, src, o)
 }
 
-// Retire ends the source's chain with a commit that says so. A source that was never replicated has nothing to end: then the commit is nil.
+// claim keeps a source for this Session until release.
+func (s *Session) claim(name string) (release func(), err error) {
+	if s.closed.Load() {
+		return nil, errClosed
+	}
+	return s.shared.claim(name)
+}
+
+// errClosed is the error of a pass that is begun with a Session that was closed.
+var errClosed = errors.New("the session was closed")
+
+// Retire ends the source's chain with a commit that says so. A source that was never replicated has nothing to end: then the commit is nil. It fails with ErrBusy as Replicate does.
 func (s *Session) Retire(ctx context.Context, place record.Place) (*vault.Commit, error) {
+	release, err := s.claim(place.Name)
+	if err != nil {
+		return nil, err
+	}
+	defer release()
 	known, err := s.replicated(ctx, place.Name)
 	if err != nil || !known {
 		return nil, err

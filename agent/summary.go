@@ -141,14 +141,35 @@ func (p *pass) summary() *Summary {
 
 // counted is a sink that counts what it is given, and reads no faster than it may. What a failed attempt read is taken back.
 type counted struct {
-	to   source.Sink
-	n    *atomic.Int64
-	rate *rate.Limiter
+	to source.Sink
+	n  *atomic.Int64
+	pace
+}
+
+// pace is how fast a pass may read: its own limit, and the one that it shares. Either may be nil.
+type pace struct {
+	rate   *rate.Limiter
+	common Limiter
+}
+
+func (p pace) free() bool { return p.rate == nil && p.common == nil }
+
+// wait returns when n more bytes, at most readBurst, may be read.
+func (p pace) wait(ctx context.Context, n int) error {
+	if p.rate != nil {
+		if err := p.rate.WaitN(ctx, n); err != nil {
+			return err
+		}
+	}
+	if p.common != nil {
+		return p.common.Wait(ctx, n)
+	}
+	return nil
 }
 
 // Part implements source.Sink.
 func (c counted) Part(ctx context.Context, p record.Part, size int64, body io.Reader) (record.Part, error) {
-	r := &countedReader{ctx: ctx, body: body, n: c.n, rate: c.rate}
+	r := &countedReader{ctx: ctx, body: body, n: c.n, pace: c.pace}
 	out, err := c.to.Part(ctx, p, size, r)
 	if err != nil {
 		c.n.Add(-r.read)
@@ -168,17 +189,17 @@ type countedReader struct {
 	ctx  context.Context
 	body io.Reader
 	n    *atomic.Int64
-	rate *rate.Limiter
+	pace pace
 	read int64
 }
 
 func (r *countedReader) Read(p []byte) (int, error) {
-	if r.rate != nil {
+	if !r.pace.free() {
 		p = p[:min(len(p), readBurst)]
 	}
 	n, err := r.body.Read(p)
-	if r.rate != nil && n > 0 {
-		if werr := r.rate.WaitN(r.ctx, n); werr != nil {
+	if n > 0 {
+		if werr := r.pace.wait(r.ctx, n); werr != nil {
 			return 0, werr
 		}
 	}

@@ -8,17 +8,15 @@ import (
 	"iter"
 	"strings"
 	"sync/atomic"
-
-	"golang.org/x/time/rate"
 )
 
 // Bucket is a vault's store: a Driver with retries, deadlines, rate limits and checks around it. Every failure is an *Error. It may
-// be used concurrently, and all users of one store should share one, since limits and counts are the Bucket's.
+// be used concurrently. Limits and counts are the Bucket's: users of one store share one, or Options.Common.
 type Bucket struct {
 	d                  Driver
 	opts               Options
-	requestLimit       *rate.Limiter
-	upLimit, downLimit *rate.Limiter
+	requestLimit       limits
+	upLimit, downLimit limits
 	creates, opens     atomic.Int64
 	stats, lists       atomic.Int64
 	retries            atomic.Int64
@@ -35,9 +33,9 @@ func New(d Driver, o Options) *Bucket {
 	o = o.withDefaults()
 	b := &Bucket{
 		d: d, opts: o,
-		requestLimit: requestLimiter(o.RequestRate),
-		upLimit:      byteLimiter(o.UploadRate),
-		downLimit:    byteLimiter(o.DownloadRate),
+		requestLimit: limits{NewRequestLimit(o.RequestRate), o.Common.Requests},
+		upLimit:      limits{NewByteLimit(o.UploadRate), o.Common.Upload},
+		downLimit:    limits{NewByteLimit(o.DownloadRate), o.Common.Download},
 		listPage:     listPage,
 	}
 	b.historian, _ = AsHistorian(d)

@@ -13,28 +13,8 @@ import (
 // piece is how many bytes of a body pass a rate limit at once: small enough to spread a slow limit, large enough to cost nothing.
 const piece = 64 << 10
 
-// byteLimiter returns a limiter of bytes a second, nil for none.
-func byteLimiter(perSecond int64) *rate.Limiter {
-	if perSecond <= 0 {
-		return nil
-	}
-	// A tenth of a second at once keeps timers few at high rates.
-	return rate.NewLimiter(rate.Limit(perSecond), int(max(piece, perSecond/10)))
-}
-
-// requestLimiter returns a limiter of requests a second, nil for none.
-func requestLimiter(perSecond float64) *rate.Limiter {
-	if perSecond <= 0 {
-		return nil
-	}
-	return rate.NewLimiter(rate.Limit(perSecond), int(max(1, perSecond/10)))
-}
-
 // wait returns when n may pass, or when ctx ends. n is at most the limiter's burst.
 func wait(ctx context.Context, l *rate.Limiter, n int) error {
-	if l == nil {
-		return nil
-	}
 	err := l.WaitN(ctx, n)
 	if err != nil && ctx.Err() == nil {
 		return fmt.Errorf("%w: the rate limit leaves no time", context.DeadlineExceeded)
@@ -50,7 +30,7 @@ func wait(ctx context.Context, l *rate.Limiter, n int) error {
 type upload struct {
 	body  io.ReaderAt
 	watch *watch
-	limit *rate.Limiter
+	limit limits
 	sent  *atomic.Int64
 
 	mu   sync.Mutex
@@ -59,7 +39,7 @@ type upload struct {
 
 // ReadAt reads from the body, when the limit lets it.
 func (u *upload) ReadAt(p []byte, off int64) (int, error) {
-	if u.limit == nil {
+	if u.limit.none() {
 		n, err := u.body.ReadAt(p, off)
 		u.advance(off + int64(n))
 		return n, err
@@ -80,7 +60,7 @@ func (u *upload) readPiece(p []byte, off int64) (int, error) {
 	if fresh := u.advance(off + int64(n)); fresh > 0 {
 		u.watch.hold()
 		defer u.watch.run()
-		if err := wait(u.watch.ctx, u.limit, int(min(fresh, piece))); err != nil {
+		if err := u.limit.wait(u.watch.ctx, int(min(fresh, piece))); err != nil {
 			return 0, err
 		}
 	}

@@ -8,6 +8,8 @@ type Options struct {
 	UploadRate, DownloadRate int64
 	// RequestRate limits the requests a second that are begun; 0 is no limit.
 	RequestRate float64
+	// Common are limits that the Bucket shares with others, in addition to those above.
+	Common Limits
 	// Attempts is how often one operation is tried before its failure is returned; 0 is 8. With the default waits that bridges
 	// about a minute, which is what a store's failover or a rebooting router takes. A longer outage ends the pass,
 	// and the next one resumes.

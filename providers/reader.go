@@ -71,7 +71,7 @@ func (r *reader) attempt(p []byte) (int, error) {
 	if r.end >= 0 {
 		p = p[:min(int64(len(p)), r.end-r.off)]
 	}
-	if r.b.downLimit != nil {
+	if !r.b.downLimit.none() {
 		p = p[:min(len(p), piece)]
 	}
 	r.watch.run()
@@ -84,7 +84,7 @@ func (r *reader) attempt(p []byte) (int, error) {
 	r.pending = err
 	r.off += int64(n)
 	r.b.received.Add(int64(n))
-	if err := wait(r.ctx, r.b.downLimit, n); err != nil {
+	if err := r.b.downLimit.wait(r.ctx, n); err != nil {
 		r.off -= int64(n)
 		return 0, err
 	}
@@ -96,7 +96,7 @@ func (r *reader) open() error {
 	if r.body != nil {
 		return nil
 	}
-	if err := wait(r.ctx, r.b.requestLimit, 1); err != nil {
+	if err := r.b.requestLimit.wait(r.ctx, 1); err != nil {
 		return &Error{Kind: Other, Op: "read", Name: r.name, Err: err}
 	}
 	n := int64(-1)

@@ -24,7 +24,7 @@ func (b *Bucket) do(ctx context.Context, op, name string, f func(context.Context
 
 // once makes one attempt, with a deadline for a body of size bytes, and classifies its failure.
 func (b *Bucket) once(ctx context.Context, op, name string, size int64, f func(*watch) error) error {
-	if err := wait(ctx, b.requestLimit, 1); err != nil {
+	if err := b.requestLimit.wait(ctx, 1); err != nil {
 		return &Error{Kind: Other, Op: op, Name: name, Err: err}
 	}
 	w := newWatch(ctx, b.opts.allowed(size))

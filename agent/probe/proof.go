@@ -1,7 +1,6 @@
 package probe
 
 import (
-	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -10,8 +9,9 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
-	"sync"
 	"time"
+
+	"golang.org/x/sys/unix"
 
 	"farshore/providers"
 )
@@ -32,7 +32,7 @@ type proof struct {
 // Load returns the report that Save kept in the directory, or nil where there is none that can be used: no file, another schema, or garbage. It is
 // a cache, so that only a failure to read what is there is an error.
 func Load(dir string) (*Report, error) {
-	f, err := os.Open(filepath.Join(dir, proofFile))
+	f, err := os.OpenFile(filepath.Join(dir, proofFile), os.O_RDONLY|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0) // root asks, too, in a directory that is not its own
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
@@ -110,68 +110,4 @@ func (r *Report) Fresh(now time.Time, place, principal string) bool {
 // covers reports whether what was tried includes what the options ask for.
 func (r *Report) covers(o Options) bool {
 	return r.Role == o.Role && !slices.ContainsFunc(o.Rooms, func(room string) bool { return !slices.Contains(r.Rooms, room) })
-}
-
-// Guard says whether the vault is protected from the credential in use, and probes only where it is not known. It may be used concurrently; whoever comes
-// second waits for the first one's answer.
-type Guard struct {
-	Store    Store
-	Attacker Attacker
-	Options  Options
-	// Dir is the directory of the agent's local state, where the proof is kept, so that runs of one pass each share it.
-	Dir string
-
-	mu sync.Mutex
-}
-
-// Check returns a report that counts now: a fresh proof for the principal that the credential belongs to at this moment, or else that of a new run. It is up
-// to the caller what a verdict other than Protected means. Where the new report can't be kept, it is returned together with the error.
-func (g *Guard) Check(ctx context.Context) (*Report, error) {
-	g.mu.Lock()
-	defer g.mu.Unlock()
-	o, err := g.Options.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	last, err := Load(g.Dir)
-	if err == nil && last != nil && g.counts(ctx, last, o) {
-		return last, nil
-	}
-	if o.Baseline == nil {
-		o.Baseline = Kept(g.Dir, g.Store.Traits().Place)
-	}
-	r, err := Run(ctx, g.Store, g.Attacker, o)
-	if err != nil {
-		return nil, err
-	}
-	return r, Save(g.Dir, r)
-}
-
-// counts reports whether the proof that is kept still does. Any trouble with finding out who is asking is a reason to probe.
-func (g *Guard) counts(ctx context.Context, r *Report, o Options) bool {
-	if !r.covers(o) {
-		return false
-	}
-	ctx, cancel := context.WithTimeout(ctx, o.Request)
-	defer cancel()
-	who, err := g.Attacker.Principal(ctx)
-	return err == nil && r.Fresh(o.Now(), g.Store.Traits().Place, who)
-}
-
-// Again is Check in the course of a run: while last, which Check returned before, is less than 24 hours old and of the principal that the credential belongs to at this moment, it stands, whatever
-// it said. So a long run is held to what a new one is held to, and one whose store proves nothing does not probe without end.
-func (g *Guard) Again(ctx context.Context, last *Report) (*Report, error) {
-	o, err := g.Options.withDefaults()
-	if err != nil {
-		return nil, err
-	}
-	if now := o.Now(); !now.Before(last.Time) && now.Before(last.Time.Add(proofLife)) {
-		bounded, cancel := context.WithTimeout(ctx, o.Request)
-		who, err := g.Attacker.Principal(bounded)
-		cancel()
-		if err == nil && who == last.Principal || err != nil && last.Principal == "" {
-			return last, nil
-		}
-	}
-	return g.Check(ctx)
 }

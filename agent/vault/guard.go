@@ -166,8 +166,8 @@ func (g *guard) end(ctx context.Context, object string, ref record.Ref) (time.Ti
 		if end, ok := g.told(ref.Name); ok {
 			return end, nil
 		}
-		// Others may wait for this answer who are not to end with the first that asked; each request has its own deadline.
-		end, err := lockEnd(context.WithoutCancel(ctx), g.w.vault.bucket, object, ref.Size)
+		// Others may wait for this answer who are not to end with the first that asked.
+		end, err := lockEnd(g.w.life, g.w.vault.bucket, object, ref.Size)
 		if err != nil {
 			return time.Time{}, g.fail(g.unread(object, err))
 		}

@@ -55,6 +55,8 @@ type Writer struct {
 	packSealer *seal.Sealer
 	pageSealer *seal.Sealer
 	blocks     blocks
+	life       context.Context // of what no caller's context ends: uploads, and answers that several wait for
+	end        context.CancelCauseFunc
 	packer     *packer
 	cutter     *chunk.Cutter
 	namer      *digest.Namer
@@ -116,39 +118,40 @@ func (v *Vault) Begin(ctx context.Context, o BeginOptions) (*Writer, error) {
 		w.now = time.Now
 	}
 	w.guard = newGuard(w, o.MinLockLeft)
-	if err := w.prepare(); err != nil {
-		return nil, err
+	w.life, w.end = context.WithCancelCause(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() { w.end(context.Cause(ctx)) }) // until then there is nothing to bring to an end
+	err := w.begin(ctx)
+	if !stop() && err == nil {
+		err = context.Cause(ctx)
 	}
-	if err := w.guard.checkSettings(ctx); err != nil {
-		return nil, err
-	}
-	if err := w.openChain(ctx); err != nil {
-		return nil, err
-	}
-	if err := w.forgetPruned(ctx); err != nil {
-		return nil, err
-	}
-	w.packer = newPacker(context.WithoutCancel(ctx), w)
-	if err := w.adopt(ctx); err != nil {
+	if err != nil {
 		w.Close()
 		return nil, err
 	}
 	return w, nil
 }
 
+func (w *Writer) begin(ctx context.Context) error {
+	if err := w.prepare(); err != nil {
+		return err
+	}
+	if err := w.guard.checkSettings(ctx); err != nil {
+		return err
+	}
+	if err := w.openChain(ctx); err != nil {
+		return err
+	}
+	if err := w.forgetPruned(ctx); err != nil {
+		return err
+	}
+	w.packer = newPacker(w.life, w)
+	return w.adopt(ctx)
+}
+
 // repositoryFrames is how many times the parameter's frame size packs of repositories have. What a history repeats lies megabytes apart: a generated one of 20,000
 // commits compressed to 0.70 of git's own pack in frames of 1 MiB, 0.58 in 2 MiB, 0.45 in 4 MiB and 0.36 in 8 MiB, in ever less time. Memory is what
 // speaks against more.
 const repositoryFrames = 4
-
-// Close stops what is under way. What was not committed does not exist, though a next run adopts its packs.
-func (w *Writer) Close() {
-	if w.packer != nil {
-		w.packer.close()
-	}
-	w.segments.Wait()
-	w.recall.forget()
-}
 
 // Chain is the chain written to.
 func (w *Writer) Chain() *Chain { return w.chain }

@@ -18,7 +18,7 @@ const lockFile = "lock"
 // lockDir takes the exclusive lock of the directory and writes this process's id into it. The lock ends with unlock, and with the process, however that ends; programs that it
 // starts do not inherit it.
 func lockDir(dir string) (*os.File, error) {
-	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE, 0o600)
+	f, err := os.OpenFile(filepath.Join(dir, lockFile), os.O_RDWR|os.O_CREATE|unix.O_NOFOLLOW|unix.O_NONBLOCK, 0o600)
 	if err != nil {
 		return nil, err
 	}

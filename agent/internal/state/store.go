@@ -15,6 +15,7 @@ import (
 	"sync/atomic"
 
 	"farshore/agent/record"
+	"farshore/agent/sidefile"
 
 	"github.com/cockroachdb/pebble/v2"
 	"github.com/cockroachdb/pebble/v2/vfs"
@@ -88,6 +89,9 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := os.MkdirAll(dir, 0o700); err != nil {
 		return nil, s.fail("create", err)
 	}
+	if err := sidefile.CheckOwner(dir); err != nil {
+		return nil, s.fail("open", err)
+	}
 	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, s.fail("lock", err)
@@ -143,6 +147,18 @@ func (s *Store) Close() error {
 	return nil
 }
 
+// Broken returns ErrDamaged where the index was found damaged since it was opened, so that every further use fails; nil where it was not.
+func (s *Store) Broken() error {
+	if reason := s.failure.get(); reason != "" {
+		return s.fail("use", broken(reason))
+	}
+	return nil
+}
+
+func broken(reason string) error {
+	return fmt.Errorf("%w (%s): the next run that begins while none is under way begins an empty one", ErrDamaged, reason)
+}
+
 // use runs f on the open index. A failure that shows damage is remembered on disk, so that the next Open begins anew.
 func (s *Store) use(op string, f func(db *pebble.DB) error) error {
 	s.life.RLock()
@@ -156,7 +172,7 @@ func (s *Store) use(op string, f func(db *pebble.DB) error) error {
 	}
 	// A fatal failure shows even where f got no error: the index can't return it from there.
 	if reason := s.failure.get(); reason != "" {
-		return s.fail(op, fmt.Errorf("%w (%s): start the agent again and it begins an empty one", ErrDamaged, reason))
+		return s.fail(op, broken(reason))
 	}
 	if err != nil {
 		return s.fail(op, err)

@@ -168,7 +168,7 @@ func (t *stream) Read(p []byte) (int, error) {
 // when it is nothing.
 func (t *stream) readOnce(p []byte) (int, error) {
 	p = p[:min(int64(len(p)), t.end-t.off)]
-	if t.s.bytes != nil {
+	if t.s.bytes != nil || t.s.o.Limits.Bytes != nil {
 		p = p[:min(len(p), limitBurst)]
 	}
 	n, err := t.body.Read(p)
@@ -222,8 +222,13 @@ func (t *stream) reopen() error {
 
 // throttle waits until n bytes more are within the limit.
 func (s *Source) throttle(ctx context.Context, n int) error {
-	if s.bytes == nil {
-		return nil
+	if s.bytes != nil {
+		if err := s.bytes.WaitN(ctx, n); err != nil {
+			return err
+		}
 	}
-	return s.bytes.WaitN(ctx, n)
+	if s.o.Limits.Bytes != nil {
+		return s.o.Limits.Bytes.Wait(ctx, n)
+	}
+	return nil
 }

@@ -71,6 +71,14 @@ type Limits struct {
 	RequestsPerSecond float64
 	// BytesPerSecond counts the bytes of objects.
 	BytesPerSecond int64
+	// Requests and Bytes are limits that this source shares with others, within which it keeps its own; nil is none.
+	Requests, Bytes Limiter
+}
+
+// Limiter is a limit that several sources share.
+type Limiter interface {
+	// Wait returns nil when n more requests or bytes may pass, and an error when ctx ends before that. It is called concurrently.
+	Wait(ctx context.Context, n int) error
 }
 
 // Retry says how long a request is tried again. Zero values mean the defaults.

@@ -3,10 +3,13 @@ package bucket_test
 import (
 	"bytes"
 	"compress/gzip"
+	"context"
+	"errors"
 	"fmt"
 	"net/http"
 	"slices"
 	"strings"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -272,5 +275,34 @@ func TestLimits(t *testing.T) {
 	sourcetest.Capture(t, s, e)
 	if took := time.Since(began); took < 190*time.Millisecond { // 200 KiB beyond the burst
 		t.Errorf("264 KiB at 1 MiB/s took %v", took)
+	}
+}
+
+// limiter counts what it lets pass.
+type limiter struct{ n, calls atomic.Int64 }
+
+func (l *limiter) Wait(ctx context.Context, n int) error {
+	l.n.Add(int64(n))
+	l.calls.Add(1)
+	return ctx.Err()
+}
+
+// TestCommonLimits holds that a limit that sources share is asked for every request and every byte, in small steps, and that its refusal ends a capture.
+func TestCommonLimits(t *testing.T) {
+	p := newPlace(t, servers.Fake(t))
+	const size = 264 << 10
+	p.put(t, "a", pattern(size))
+	var requests, content limiter
+	s := p.source(t, func(o *bucket.Options) { o.Limits = bucket.Limits{Requests: &requests, Bytes: &content} })
+	e := entry(t, s, "a")
+	listed := requests.n.Load()
+	sourcetest.Capture(t, s, e)
+	if listed == 0 || requests.n.Load() == listed || content.n.Load() != size || content.calls.Load() < 5 {
+		t.Errorf("%d requests to list, %d in all, %d bytes in %d steps", listed, requests.n.Load(), content.n.Load(), content.calls.Load())
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	if _, err := s.Capture(ctx, e, nil, &sourcetest.Sink{}); !errors.Is(err, context.Canceled) {
+		t.Errorf("a limit whose context ended: %v", err)
 	}
 }

@@ -39,6 +39,30 @@ func (e *apiError) Error() string {
 	return b.String()
 }
 
+// What a store refuses as a whole, for errors.Is.
+var (
+	// ErrDenied: the credential is known, and may not do this.
+	ErrDenied = errors.New("the store denies it")
+	// ErrCredential: there is no credential, or a wrong or expired one.
+	ErrCredential = errors.New("the store does not take the credential")
+	// ErrNoBucket: there is no such bucket.
+	ErrNoBucket = errors.New("there is no such bucket")
+)
+
+// Is says which of the errors above it is.
+func (e *apiError) Is(target error) bool {
+	switch e.code {
+	case "NoSuchBucket":
+		return target == ErrNoBucket
+	case "InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "TokenRefreshRequired":
+		return target == ErrCredential
+	}
+	if e.status == http.StatusUnauthorized {
+		return target == ErrCredential
+	}
+	return target == ErrDenied && e.status == http.StatusForbidden && sourceCodes[e.code] == ""
+}
+
 // line makes what a store said fit into one line of at most 300 bytes.
 func line(s string) string {
 	s = strings.Join(strings.Fields(s), " ")

@@ -80,6 +80,11 @@ func (s *Source) ask(ctx context.Context, request func() error) error {
 			return err
 		}
 	}
+	if l := s.o.Limits.Requests; l != nil {
+		if err := l.Wait(ctx, 1); err != nil {
+			return err
+		}
+	}
 	if err := s.gate.enter(ctx); err != nil {
 		return err
 	}

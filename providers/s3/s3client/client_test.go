@@ -2,8 +2,11 @@ package s3client
 
 import (
 	"context"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -79,5 +82,40 @@ func TestNewNeverRetries(t *testing.T) {
 	}
 	if a, _ := agent.Load().(string); !strings.Contains(a+" ", " farshore/test ") {
 		t.Errorf("User-Agent %q does not name ours", a)
+	}
+}
+
+// TestSilent holds the SDK not to write to stderr on its own: a program's log is its own.
+func TestSilent(t *testing.T) {
+	clean(t)
+	said, err := os.Create(filepath.Join(t.TempDir(), "stderr"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer said.Close()
+	stderr := os.Stderr
+	os.Stderr = said
+	defer func() { os.Stderr = stderr }()
+	// The SDK has something to say of an answer that breaks off.
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Length", "1000")
+		_, _ = io.WriteString(w, "<") // the client looks at what arrives
+		_ = http.NewResponseController(w).Flush()
+		panic(http.ErrAbortHandler)
+	}))
+	defer server.Close()
+	l, err := Parse("s3://vault?endpoint=" + server.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	c, err := l.New(t.Context(), Options{Credentials: credentials.NewStaticCredentialsProvider("id", "key", "")})
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _, err := c.ListObjectsV2(t.Context(), &s3.ListObjectsV2Input{Bucket: aws.String(l.Bucket)}); err == nil {
+		t.Error("an answer that breaks off gave no error")
+	}
+	if b, err := os.ReadFile(said.Name()); err != nil || len(b) > 0 {
+		t.Errorf("%v: the SDK wrote to stderr: %q", err, b)
 	}
 }
