@@ -89,6 +89,8 @@ type Result struct {
 	Full *verify.Result
 	// Findings are those of the audit with the names of items and sources, for this terminal alone.
 	Findings []vault.Finding
+	// PacksDenied says that the store let this credential read no pack, and that nothing else was left out which was to be checked.
+	PacksDenied bool
 }
 
 // Estimate is what a run would read, and what promises cost.

@@ -32,7 +32,7 @@ func (r *run) finish(ctx context.Context, err error) (*Result, error) {
 	r.state()
 	a := r.a
 	a.Verdict = verdict(a, r.done, r.notes)
-	res := &Result{Audit: a, Names: &r.names.names, Full: r.full, Findings: r.notes.told}
+	res := &Result{Audit: a, Names: &r.names.names, Full: r.full, Findings: r.notes.told, PacksDenied: r.packsDenied()}
 	if r.o.Key == nil {
 		return res, err
 	}

@@ -4,6 +4,7 @@ import (
 	"slices"
 
 	"farshore/agent/report"
+	"farshore/providers"
 )
 
 // verdict says in a word what came of an audit.
@@ -30,6 +31,16 @@ func judge(a *report.Audit, damage, tampered, left bool) string {
 
 // short reports whether something was not checked that was to be checked.
 func short(a *report.Audit) bool { return a.Short() || a.Items.Locked > 0 || a.Repos.Unchecked > 0 }
+
+// packsDenied reports whether all that was left out is packs that the credential may not read, as a writer's may not. The parts that draw packs are judged by that alone.
+func (r *run) packsDenied() bool {
+	if r.reads.refused[0] == 0 || r.reads.gave[0] || providers.KindOf(r.reads.refusal[0]) != providers.Denied || r.done.left > 0 || r.done.items && !r.done.full {
+		return false
+	}
+	rest := *r.a
+	rest.Parts = slices.DeleteFunc(slices.Clone(rest.Parts), func(p report.Part) bool { return p.Part != report.PartPages })
+	return !short(&rest)
+}
 
 // unchecked says what was not checked, as numbers.
 func (r *run) unchecked() (out []report.NotChecked) {

@@ -128,7 +128,7 @@ func whereSecrets(scheme string) string {
 		return "ssh has its own keys and configuration"
 	}
 	if firstWord(scheme) == "host" {
-		return "write username and password_file beside the url"
+		return "write username and password_file (or password) beside the url"
 	}
 	return "credentials come from the cloud's own profile or environment"
 }

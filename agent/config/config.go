@@ -43,6 +43,18 @@ type Config struct {
 	Notify []Channel
 	// Metrics says where numbers for a monitoring system are left.
 	Metrics Metrics
+	// Schedule is when passes are made, of each source that has no schedule of its own; Jitter the most that a run is put off by, "" for a twentieth of its period and at most 5m.
+	Schedule, Jitter string
+	// Timezone is the time zone of schedules: a name of IANA's, "UTC", or "Local".
+	Timezone string
+	// Parallel is how many passes a daemon makes at a time.
+	Parallel int
+	// Probe is what a daemon asks of the agent's credential.
+	Probe Probe
+	// Socket is the path of a daemon's socket as the file has it, "" for the default: SocketPath resolves it.
+	Socket string
+	// Web is a daemon's page.
+	Web Web
 	// Sources are in the order of the file.
 	Sources []Source
 }
@@ -98,6 +110,10 @@ type Source struct {
 	// Username and PasswordFile are the credential for a server of repositories. The file holds a password or token in its first line, and is read anew
 	// when it is needed. A relative path is seen from the configuration's directory.
 	Username, PasswordFile string
+	// Password is the general form of PasswordFile: at most one of the two is there. PasswordOf returns the one that is.
+	Password Secret
+	// Schedule and Jitter are this source's own, "" for the common ones: ScheduleOf resolves them.
+	Schedule, Jitter string
 	// Limits hold for this source, within the common ones.
 	Limits Limits
 	// Goals are this source's own: GoalsOf fills in the common ones.
@@ -116,14 +132,6 @@ func (c *Config) Source(name string) *Source {
 		}
 	}
 	return nil
-}
-
-// PasswordPath is the path of the source's password file, "" for none.
-func (c *Config) PasswordPath(s *Source) string {
-	if s.PasswordFile == "" {
-		return ""
-	}
-	return below(filepath.Dir(c.Path), s.PasswordFile, "")
 }
 
 // Check reports all that is wrong with the source, one line each.
@@ -148,16 +156,37 @@ func (s *Source) Check() error {
 	for _, r := range s.Repositories {
 		note("repositories", checkRepository(r))
 	}
+	if s.Password != "" {
+		note("password", checkSecret(string(s.Password)))
+	}
+	if s.Schedule != "" {
+		_, err := parseSchedule(s.Schedule)
+		note("schedule", err)
+	}
+	if s.Jitter != "" {
+		_, err := parseJitter(s.Jitter)
+		note("jitter", err)
+	}
 	note("username", s.checkCredential())
 	note("repositories", s.checkRepositories())
 	return errors.Join(all...)
 }
 
-// Load reads and checks the file. Mistakes in it are a *Problems.
+// tidy writes what Check lets pass as the file's reading would return it.
+func (s *Source) tidy() {
+	if text, err := parseSchedule(s.Schedule); err == nil {
+		s.Schedule = text
+	}
+	if text, err := parseJitter(s.Jitter); err == nil {
+		s.Jitter = text
+	}
+}
+
+// Load reads and checks the file. Mistakes in it are a *Problems, and so is a file that others may change: whoever may decides what the agent trusts.
 func Load(path string) (*Config, error) {
-	data, err := os.ReadFile(path)
+	data, err := readTrusted(path)
 	if err != nil {
-		return nil, fmt.Errorf("read configuration: %w", err)
+		return nil, err
 	}
 	return Parse(path, data)
 }
@@ -176,14 +205,29 @@ func (c *Config) place(path string) {
 	if c.Require == "" {
 		c.Require = defaultRequire(c.Vault)
 	}
-	if c.ReadBack == "" {
-		c.ReadBack = ReadBackAuto
-	}
+	c.fill()
 	if c.State == "" && filepath.Clean(dir) == etcDir {
 		c.State = stateDir
 		return
 	}
 	c.State = below(dir, c.State, "state")
+}
+
+// fill fills in what else holds where the file says nothing.
+func (c *Config) fill() {
+	c.ReadBack = orText(c.ReadBack, ReadBackAuto)
+	c.Schedule = orText(c.Schedule, DefaultSchedule)
+	c.Timezone = orText(c.Timezone, DefaultTimezone)
+	c.Probe.Schedule = orText(c.Probe.Schedule, DefaultProbeSchedule)
+	c.Web.Listen = orText(c.Web.Listen, DefaultListen)
+	c.Tripwire.fill()
+	if c.Parallel == 0 {
+		c.Parallel = DefaultParallel
+	}
+	if c.Verify.Every == 0 {
+		c.Verify.Every = DefaultVerifyEvery
+	}
+	c.Verify.Schedule = orText(c.Verify.Schedule, intervalText(c.Verify.Every))
 }
 
 func defaultRequire(vault string) string {

@@ -49,7 +49,7 @@ func place(temp, path string, data []byte) error {
 // render writes a configuration from the template.
 func render(c *Config) []byte {
 	functions := template.FuncMap{
-		"scalar": scalar, "size": FormatSize, "limits": limitLines, "duration": formatDuration, "days": FormatDays, "verify": verifyLines, "tripwire": tripwireLines, "channel": channelLines,
+		"scalar": scalar, "size": FormatSize, "limits": limitLines, "duration": formatDuration, "days": FormatDays, "verify": verifyLines, "tripwire": tripwireLines, "channel": channelLines, "web": webLines,
 		"source": func(s Source) string { return renderSource(s, 2) },
 	}
 	var b strings.Builder

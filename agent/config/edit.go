@@ -15,6 +15,7 @@ func AddSource(path string, s Source) error {
 	if err := s.Check(); err != nil {
 		return err
 	}
+	s.tidy()
 	return edit(path, func(f *file) error {
 		if f.config.Source(s.Name) != nil {
 			return fmt.Errorf("%s has a source named %q already: choose another name, or change it with `farshore source set`", path, s.Name)
@@ -44,6 +45,7 @@ func SetSource(path, name string, change func(*Source) error) error {
 		if err := now.Check(); err != nil {
 			return err
 		}
+		now.tidy()
 		return f.set(old, now)
 	})
 }

@@ -29,7 +29,7 @@ var (
 		return func(path string) error { return RemoveSource(path, name) }
 	}
 	plain = Source{Name: "new", URL: "s3://new/"}
-	full  = Source{Name: "new", URL: "s3://new/?profile=p", Include: []string{"a/", "*.b"}, Exclude: []string{"c: d"}, Accept: []string{"archived"}, Limits: Limits{Upload: 1 << 20, Requests: 5}}
+	full  = Source{Name: "new", URL: "s3://new/?profile=p", Include: []string{"a/", "*.b"}, Exclude: []string{"c: d"}, Accept: []string{"archived"}, Limits: Limits{Upload: 1 << 20, Requests: 5}, Schedule: "*/5 * * * *", Jitter: "10s"}
 )
 
 const two = `sources: # what
@@ -77,6 +77,8 @@ func TestEdit(t *testing.T) {
       - 'c: d'
     accept:
       - archived
+    schedule: '*/5 * * * *'
+    jitter: 10s
     limits:
       upload: 1MiB/s
       requests: 5
@@ -99,6 +101,15 @@ func TestEdit(t *testing.T) {
 		{"set limits to none", two, set("b", func(s *Source) { s.Limits = Limits{} }), strings.Replace(two, "limits:\n      upload: 1MiB/s # slow\n      requests: 7\n", "limits: {}\n", 1)},
 		{"set many", two, set("b", func(s *Source) { s.URL, s.Include, s.Accept = "s3://c/", nil, []string{"kms", "denied"} }), strings.NewReplacer(
 			"url: s3://b/\n", "url: s3://c/\n    accept:\n      - kms\n      - denied\n", "include:\n      # pictures\n      - p/ # all\n      - q/\n", "include: []\n").Replace(two)},
+		{"set a schedule", two, set("a", func(s *Source) { s.Schedule, s.Jitter = "17  3 * * *", "0" }), strings.Replace(two, "# here\n", "# here\n    jitter: 0s\n    schedule: 17 3 * * *\n", 1)},
+		{"set a schedule to none", "sources:\n- name: a\n  schedule: off # never\n  url: s3://a/\n", set("a", func(s *Source) { s.Schedule = "" }), "sources:\n- name: a\n  url: s3://a/\n"},
+		{"set the last key to none", "sources:\n- name: a\n  url: s3://a/\n  jitter: 5m\n# end\n", set("a", func(s *Source) { s.Jitter = "" }), "sources:\n- name: a\n  url: s3://a/\n# end\n"},
+		{"set a password", "sources:\n- name: a\n  url: svn+https://a.example.net/\n  username: me\n  password_file: p # here\n", set("a", func(s *Source) { s.PasswordFile, s.Password = "", "credential:p" }),
+			"sources:\n- name: a\n  url: svn+https://a.example.net/\n  password: credential:p\n  username: me\n"},
+		{"set a credential", "sources:\n- name: a\n  url: svn+https://a.example.net/\n", set("a", func(s *Source) { s.Username, s.PasswordFile = "me", "p" }),
+			"sources:\n- name: a\n  url: svn+https://a.example.net/\n  password_file: p\n  username: me\n"},
+		{"set a credential to none", "sources:\n- name: a\n  url: svn+https://a.example.net/\n  password_file: p\n  username: me\n", set("a", func(s *Source) { s.Username, s.PasswordFile = "", "" }),
+			"sources:\n- name: a\n  url: svn+https://a.example.net/\n"},
 		{"set the key beside the dash", "sources:\n- url: s3://a/\n  name: a\n", set("a", func(s *Source) { s.URL = "s3://b/" }), "sources:\n- url: s3://b/\n  name: a\n"},
 		{"set nothing", two, set("a", func(*Source) {}), two},
 		{"set behind wide characters", "sources:\n- name: a\n  exclude: ['äöü€'] # ß\n  url: s3://a/\n", set("a", func(s *Source) { s.Exclude = []string{"ä"} }), "sources:\n- name: a\n  exclude: # ß\n    - ä\n  url: s3://a/\n"},
@@ -152,6 +163,11 @@ func TestEditRefuses(t *testing.T) {
 		{"braces", "sources:\n- {name: a, url: 's3://a/'}\n", set("a", func(s *Source) { s.URL = "s3://b/" }), "by hand"},
 		{"brackets below", "sources:\n  []\n", add(plain), "by hand"},
 		{"brackets over lines", "sources: [ # none\n  ]\n", add(plain), "by hand"},
+		{"a schedule beside the dash", "sources:\n- schedule: 1h\n  name: a\n  url: s3://a/\n", set("a", func(s *Source) { s.Schedule = "" }), "by hand"},
+		{"a bad schedule", two, set("a", func(s *Source) { s.Schedule = "soon" }), "schedule: \"soon\" is no schedule"},
+		{"a bad jitter", two, set("a", func(s *Source) { s.Jitter = "-1m" }), "jitter: \"-1m\" is no time"},
+		{"a password in the open", two, set("a", func(s *Source) { s.Password = "swordfish" }), "a secret does not stand in this file"},
+		{"two passwords", "sources:\n- name: a\n  url: svn+https://a.example.net/\n  password_file: p\n", set("a", func(s *Source) { s.Password = "env:P" }), "keep one of them"},
 		{"a document's end", "sources:\n- name: a\n  url: s3://a/\n...\n", add(plain), "by hand"},
 	}
 	for _, tt := range tests {

@@ -6,19 +6,12 @@ import (
 	"net"
 	"net/mail"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strconv"
 	"strings"
 
 	"go.yaml.in/yaml/v3"
-
-	"farshore/crypto/keyring"
 )
-
-// Secret says where a secret is, never what it is: "env:NAME", a variable of the environment, or "file:PATH", the first line of a file that nobody else may read. A relative
-// path is seen from the configuration's directory. "" is none.
-type Secret string
 
 // Kinds of a Channel.
 const (
@@ -65,22 +58,6 @@ type Metrics struct {
 // maxChannels bounds a configuration's channels, and the addresses of one.
 const maxChannels = 100
 
-// Reveal reads a secret. Its errors name the variable or the file, and nothing of what is in them.
-func (c *Config) Reveal(s Secret, getenv func(string) string) (string, error) {
-	where, name, _ := strings.Cut(string(s), ":")
-	if where == "file" {
-		return keyring.ReadPassword(below(filepath.Dir(c.Path), name, ""))
-	}
-	v := strings.TrimSpace(getenv(name))
-	switch {
-	case v == "":
-		return "", fmt.Errorf("the environment has no variable %s, or it is empty", name)
-	case len(v) > 64<<10 || strings.ContainsAny(v, "\r\n\x00"):
-		return "", fmt.Errorf("the variable %s has more than one line, or is too long", name)
-	}
-	return v, nil
-}
-
 // TextfilePath is the path of the file for metrics, "" for none.
 func (c *Config) TextfilePath() string {
 	if c.Metrics.Textfile == "" {
@@ -89,34 +66,13 @@ func (c *Config) TextfilePath() string {
 	return below(filepath.Dir(c.Path), c.Metrics.Textfile, "")
 }
 
-var variableName = regexp.MustCompile(`^[A-Za-z_][A-Za-z0-9_]{0,99}$`)
-
-// checkSecret accepts where a secret is. It never repeats the text: it may be the secret itself.
-func checkSecret(s string) error {
-	where, name, _ := strings.Cut(s, ":")
-	switch {
-	case where == "env" && variableName.MatchString(name), where == "file" && strings.TrimSpace(name) != "" && !strings.ContainsRune(name, 0) && !strings.HasPrefix(name, "//"):
-		return nil
-	}
-	return errors.New("a secret does not stand in this file: write env:NAME for a variable of the environment, or file:PATH for a file that nobody else may read, with the secret in its first line")
+// notify is the list of channels, whose names differ.
+func (p *parser) notify(c *Config) value {
+	looks := shape{kind: kindList, item: &shape{kind: kindMapping, fields: p.channelFields(new(Channel))}}
+	return value{func(n *yaml.Node) { p.channels(n, c) }, looks}
 }
 
-// secret returns a setter for where a secret is. Unlike text it shows nothing of a value that it refuses.
-func (p *parser) secret(what string, dst *Secret) func(*yaml.Node) {
-	return func(n *yaml.Node) {
-		if !p.is(n, yaml.ScalarNode, what, "text") {
-			return
-		}
-		if err := checkSecret(n.Value); err != nil {
-			p.at(n, "%s: %v", what, err)
-			return
-		}
-		*dst = Secret(n.Value)
-	}
-}
-
-// notify fills in the list of channels and holds their names to be different.
-func (p *parser) notify(n *yaml.Node, c *Config) {
+func (p *parser) channels(n *yaml.Node, c *Config) {
 	if !p.is(n, yaml.SequenceNode, "notify", "a list of channels") {
 		return
 	}
@@ -144,18 +100,19 @@ func (p *parser) notify(n *yaml.Node, c *Config) {
 }
 
 func (p *parser) channelFields(c *Channel) []field {
+	kinds, outcomes := []string{ChannelWebhook, ChannelEmail, ChannelService}, []string{OnAlarm, OnFailure, OnWarning, OnSuccess}
 	return []field{
-		{"name", true, p.text("name", &c.Name, checkName)},
-		{"kind", true, p.text("kind", &c.Kind, oneOf(ChannelWebhook, ChannelEmail, ChannelService))},
-		{"url", false, p.secret("url", &c.URL)},
-		{"secret", false, p.secret("secret", &c.Secret)},
-		{"server", false, p.text("server", &c.Server, checkServer)},
-		{"from", false, p.text("from", &c.From, checkMailbox)},
-		{"to", false, p.list("to", &c.To, checkMailbox)},
-		{"username", false, p.text("username", &c.Username, checkLogin)},
-		{"password", false, p.secret("password", &c.Password)},
-		{"on", false, p.list("on", &c.On, oneOf(OnAlarm, OnFailure, OnWarning, OnSuccess))},
-		{"names", false, number(p, "names", &c.Names, parseTrue)},
+		{"name", true, p.text("name", &c.Name, checkName).like(namePattern), about{text: "What warnings call the channel. Names differ.", examples: examples("ops")}},
+		{"kind", true, p.text("kind", &c.Kind, oneOf(kinds...)).of(kinds...), about{text: "A webhook (JSON by POST), an email, or a service by its address.", examples: examples(ChannelWebhook)}},
+		{"url", false, p.secret("url", &c.URL), about{text: "Where the address of a webhook or a service is.", examples: examples("file:ops.url", "env:FARSHORE_PAGER")}},
+		{"secret", false, p.secret("secret", &c.Secret), about{text: "Where the secret is that signs what a webhook is sent (X-Farshore-Signature). Without it nothing is signed.", examples: examples("file:ops.secret")}},
+		{"server", false, p.text("server", &c.Server, checkServer), about{text: "A mail server's host and port. Port 465 is TLS from the first byte; another one must offer STARTTLS.", examples: examples("mail.example.net:587")}},
+		{"from", false, p.text("from", &c.From, checkMailbox), about{text: "The address that an email comes from.", examples: examples("farshore@example.net")}},
+		{"to", false, p.list("to", &c.To, checkMailbox), about{text: "The addresses that an email goes to.", examples: []any{[]string{"ops@example.net"}}}},
+		{"username", false, p.text("username", &c.Username, checkLogin), about{text: "The user at the mail server, with password beside it.", examples: examples("farshore")}},
+		{"password", false, p.secret("password", &c.Password), about{text: "Where the password for the mail server is.", examples: examples("env:FARSHORE_MAIL_PASSWORD")}},
+		{"on", false, p.list("on", &c.On, oneOf(outcomes...)).of(outcomes...), about{text: "Of what it is told.", fallback: []string{OnAlarm, OnFailure, OnWarning}}},
+		{"names", false, number(p, "names", &c.Names, parseTrue, shape{kind: kindSwitch}), about{text: "Names of sources and items, and texts of errors, may leave this machine on this way.", fallback: false}},
 	}
 }
 
@@ -182,7 +139,11 @@ func (c *Channel) check() error {
 }
 
 func (p *parser) metricsFields(m *Metrics) []field {
-	return []field{{"textfile", true, p.text("metrics.textfile", &m.Textfile, checkTextfile)}}
+	return []field{
+		{"textfile", true, p.text("metrics.textfile", &m.Textfile, checkTextfile).like(`\.prom$`), about{
+			text:     "A file for the node exporter's textfile collector. Its name ends in .prom. Each configuration needs one of its own.",
+			examples: examples("/var/lib/node_exporter/textfile/farshore.prom")}},
+	}
 }
 
 // checkTextfile accepts a path that the node exporter would read.
@@ -255,13 +216,13 @@ func channelLines(c Channel) [][2]string {
 	}
 	text("name", c.Name)
 	text("kind", c.Kind)
-	text("url", string(c.URL))
-	text("secret", string(c.Secret))
+	text("url", c.URL.shown())
+	text("secret", c.Secret.shown())
 	text("server", c.Server)
 	text("from", c.From)
 	add("to", flow(c.To))
 	text("username", c.Username)
-	text("password", string(c.Password))
+	text("password", c.Password.shown())
 	add("on", flow(c.On))
 	if c.Names {
 		add("names", "true")

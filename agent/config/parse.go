@@ -24,18 +24,24 @@ func Parse(name string, data []byte) (*Config, error) {
 
 // parse returns the tree as well, for editing.
 func parse(name string, data []byte) (*Config, *yaml.Node, error) {
+	c, root, problems := parseAll(name, data)
+	if len(problems.List) > 0 {
+		return nil, nil, problems
+	}
+	return c, root, nil
+}
+
+// parseAll returns what could be understood even where there are problems: with a nil root that is nothing.
+func parseAll(name string, data []byte) (*Config, *yaml.Node, *Problems) {
 	p := &parser{file: name}
 	root := p.tree(data)
 	c := &Config{Commit: Commit{Every: DefaultEvery, Bytes: DefaultBytes}}
 	if root != nil {
 		p.config(root, c)
 	}
-	if len(p.problems.List) > 0 {
-		p.problems.sort()
-		return nil, nil, &p.problems
-	}
+	p.problems.sort()
 	c.place(name)
-	return c, root, nil
+	return c, root, &p.problems
 }
 
 // parser collects problems while it fills in a Config.
@@ -95,12 +101,19 @@ func (p *parser) syntax(err error) {
 	p.add(line, 1, "this is not YAML: %s", text)
 }
 
-// field is a key that a mapping may have, and what to do with its value.
+// value is how a value of the file is read, and what it looks like to whoever writes one.
+type value struct {
+	set   func(*yaml.Node)
+	shape shape
+}
+
+// field is a key that a mapping may have, how its value is read, and what people and their editors are told of it.
 type field struct {
 	key string
 	// required fields are missed when absent.
 	required bool
-	set      func(*yaml.Node)
+	value
+	about
 }
 
 // keyList names the keys of fields.
@@ -125,7 +138,7 @@ func (p *parser) mapping(n *yaml.Node, what string, fields []field) {
 		j := slices.IndexFunc(fields, func(f field) bool { return f.key == key.Value })
 		switch line, again := first[key.Value]; {
 		case key.Kind != yaml.ScalarNode || key.Anchor != "" || j < 0:
-			p.unknown(key, what, keys(fields))
+			p.unknown(key, what, fields)
 		case again:
 			p.at(key, "%q stands here a second time, the first is in line %d", key.Value, line)
 		default:
@@ -145,13 +158,28 @@ func (p *parser) missing(n *yaml.Node, what string, fields []field, found map[st
 	}
 }
 
-// unknown notes a key that is none of those known, and the nearest one.
-func (p *parser) unknown(key *yaml.Node, what string, known []string) {
+// unknown notes a key that is none of those known, and what is meant by it: the nearest of its mapping, or else one of the sections in it.
+func (p *parser) unknown(key *yaml.Node, what string, fields []field) {
+	known := keys(fields)
 	if near := Nearest(strings.ToLower(key.Value), known); near != "" {
 		p.at(key, "%s has no key %q: %q is meant, perhaps", what, key.Value, near)
 		return
 	}
+	if section := sectionOf(strings.ToLower(key.Value), fields); section != "" && key.Kind == yaml.ScalarNode {
+		p.at(key, "%s has no key %q: it stands below %q, perhaps", what, key.Value, section)
+		return
+	}
 	p.at(key, "%s has no key %q: it has %s", what, key.Value, strings.Join(known, ", "))
+}
+
+// sectionOf is the first of the fields that is a section with the key, "" for none.
+func sectionOf(key string, fields []field) string {
+	for _, f := range fields {
+		if f.shape.kind == kindMapping && slices.Contains(keys(f.shape.fields), key) {
+			return f.key
+		}
+	}
+	return ""
 }
 
 // is reports whether the node has the kind, and notes what is wanted when not. Anchors, aliases and explicit tags are refused: they make a
@@ -172,9 +200,14 @@ func (p *parser) is(n *yaml.Node, kind yaml.Kind, what, want string) bool {
 	return false
 }
 
-// text returns a setter for a value of text that check accepts.
-func (p *parser) text(what string, dst *string, check func(string) error) func(*yaml.Node) {
-	return func(n *yaml.Node) {
+// section is a mapping with the fields. what names it in messages.
+func (p *parser) section(what string, fields []field) value {
+	return value{func(n *yaml.Node) { p.mapping(n, what, fields) }, shape{kind: kindMapping, fields: fields}}
+}
+
+// text is a value of text that check accepts.
+func (p *parser) text(what string, dst *string, check func(string) error) value {
+	return value{func(n *yaml.Node) {
 		if !p.is(n, yaml.ScalarNode, what, "text") {
 			return
 		}
@@ -187,12 +220,12 @@ func (p *parser) text(what string, dst *string, check func(string) error) func(*
 			return
 		}
 		*dst = n.Value
-	}
+	}, shape{kind: kindText}}
 }
 
-// number returns a setter for a value that parse understands, written as a number or as text with a unit.
-func number[T any](p *parser, what string, dst *T, parse func(string) (T, error)) func(*yaml.Node) {
-	return func(n *yaml.Node) {
+// number is a value that parse understands, written as a number or as text with a unit, which looks like the shape.
+func number[T any](p *parser, what string, dst *T, parse func(string) (T, error), looks shape) value {
+	return value{func(n *yaml.Node) {
 		if !p.is(n, yaml.ScalarNode, what, "a number or a text with a unit") {
 			return
 		}
@@ -202,19 +235,19 @@ func number[T any](p *parser, what string, dst *T, parse func(string) (T, error)
 			return
 		}
 		*dst = v
-	}
+	}, looks}
 }
 
-// list returns a setter for a sequence of texts that check accepts, each at most once.
-func (p *parser) list(what string, dst *[]string, check func(string) error) func(*yaml.Node) {
-	return func(n *yaml.Node) {
+// list is a sequence of texts that check accepts, each at most once.
+func (p *parser) list(what string, dst *[]string, check func(string) error) value {
+	return value{func(n *yaml.Node) {
 		if !p.is(n, yaml.SequenceNode, what, "a list of texts") {
 			return
 		}
 		for _, item := range n.Content {
 			var v string
 			before := len(p.problems.List)
-			p.text(what, &v, check)(item)
+			p.text(what, &v, check).set(item)
 			switch {
 			case len(p.problems.List) > before:
 			case slices.Contains(*dst, v):
@@ -223,5 +256,5 @@ func (p *parser) list(what string, dst *[]string, check func(string) error) func
 				*dst = append(*dst, v)
 			}
 		}
-	}
+	}, shape{kind: kindList, item: &shape{kind: kindText}}}
 }

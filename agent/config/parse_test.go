@@ -39,37 +39,36 @@ func TestExample(t *testing.T) {
 		MinLockLeft: 30 * day, ReadBack: "10%",
 		Limits:   Limits{Upload: 50 << 20, Download: 20e6, Requests: 200},
 		Commit:   Commit{Every: 10 * time.Minute, Bytes: 8 << 30},
-		Verify:   Verify{Bytes: 20 << 30, Duration: 2 * time.Hour, Share: 0.01, Coverage: 90 * day, Every: day, Scratch: "/var/tmp", Ping: "env:FARSHORE_AUDIT_PING"},
+		Verify:   Verify{Bytes: 20 << 30, Duration: 2 * time.Hour, Share: 0.01, Coverage: 90 * day, Every: day, Schedule: "30 2 * * *", Scratch: "/var/tmp", Ping: "env:FARSHORE_AUDIT_PING"},
 		Tripwire: Tripwire{"30%", "50%", "50%", "90%", "20%", "50%", "30%", On},
 		Goals:    Goals{MaxAge: 26 * time.Hour, RecoveryTime: 8 * time.Hour},
+		Schedule: "1h", Jitter: "2m", Timezone: "Europe/Berlin", Parallel: 2, Probe: Probe{Schedule: "12h"}, Socket: "/run/farshore/farshore.sock",
+		Web: Web{Listen: "0.0.0.0:9277", Token: "credential:web-token", TLSCert: "web.pem", TLSKey: "file:keys/web.key", Hosts: []string{"farshore.example.net"}},
 		Notify: []Channel{
 			{Name: "ops", Kind: ChannelWebhook, URL: "file:ops.url", Secret: "file:ops.secret", On: []string{OnAlarm, OnFailure}},
 			{Name: "mail", Kind: ChannelEmail, Server: "mail.example.net:587", From: "farshore@example.net", To: []string{"ops@example.net"}, Username: "farshore", Password: "env:FARSHORE_MAIL_PASSWORD", Names: true},
-			{Name: "pager", Kind: ChannelService, URL: "env:FARSHORE_PAGER", On: []string{OnAlarm}},
+			{Name: "pager", Kind: ChannelService, URL: "credential:pager", On: []string{OnAlarm}},
 		},
 		Metrics: Metrics{"/var/lib/node_exporter/textfile/farshore.prom"},
 		Sources: []Source{{
 			Name: "shop", URL: "s3://example-shop/?region=eu-central-1&profile=shop-reader",
 			Include: []string{"images/", "orders/*/invoice-????.pdf"}, Exclude: []string{"**.tmp", "images/cache/"},
-			Accept: []string{"archived"}, Limits: Limits{Upload: 10 << 20, Download: 10 << 20, Requests: 50},
+			Accept: []string{"archived"}, Limits: Limits{Upload: 10 << 20, Download: 10 << 20, Requests: 50}, Schedule: "15m", Jitter: "30s",
 			Goals: Goals{MaxAge: 2 * time.Hour, RecoveryTime: 4 * time.Hour}, Tripwire: Tripwire{Deleted: "60%", Policy: Off}, Ping: "file:keys/shop.ping",
 		}, {
 			Name: "logs", URL: "s3://example-logs/2026/?endpoint=https://storage.example.net:9000&path_style=true",
 		}, {
 			Name: "code", URL: "git+https://git.example.net/team", Repositories: []string{"app.git", "tools/deploy.git"},
-			Username: "reader", PasswordFile: "keys/code.token", Accept: []string{"vanished"},
+			Username: "reader", PasswordFile: "keys/code.token", Schedule: "17 3 * * *", Accept: []string{"vanished"},
+		}, {
+			Name: "wiki", URL: "svn+https://svn.example.net/wiki", Username: "reader", Password: "credential:wiki-password", Schedule: Off,
 		}},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
 	}
 	data := string(readFile(t, filepath.Join(goodFiles, "example.yaml")))
-	p := &parser{}
-	known := append(keys(p.topFields(&Config{})), keys(p.sourceFields(&Source{}, new(int)))...)
-	known = append(known, keys(p.verifyFields(&Verify{}))...)
-	known = append(known, keys(p.tripwireFields(&Tripwire{}))...)
-	known = append(known, keys(p.channelFields(&Channel{}))...)
-	for _, key := range append(known, "upload", "download", "requests", "every", "bytes", "textfile") {
+	for _, key := range everyKey((&parser{}).topFields(&Config{})) {
 		if !strings.Contains(data, " "+key+":") && !strings.Contains(data, "\n"+key+":") {
 			t.Errorf("example.yaml does not show the key %s", key)
 		}
@@ -79,6 +78,18 @@ func TestExample(t *testing.T) {
 			t.Errorf("example.yaml does not name the reason %s", reason)
 		}
 	}
+}
+
+// everyKey lists the keys of fields and of what is below them.
+func everyKey(fields []field) []string {
+	out := keys(fields)
+	for _, f := range fields {
+		out = append(out, everyKey(f.shape.fields)...)
+		if f.shape.item != nil {
+			out = append(out, everyKey(f.shape.item.fields)...)
+		}
+	}
+	return out
 }
 
 func TestGood(t *testing.T) {
@@ -236,6 +247,7 @@ func FuzzParse(f *testing.F) {
 			f.Add(readFile(f, path))
 		}
 	}
+	schema := compiled(f)
 	f.Fuzz(func(t *testing.T, data []byte) {
 		c, err := Parse("/x/farshore.yaml", data)
 		var problems *Problems
@@ -248,6 +260,13 @@ func FuzzParse(f *testing.F) {
 		again, err := Parse("/x/farshore.yaml", render(c))
 		if err != nil || !same(c, again) {
 			t.Fatalf("%+v\nis read anew as %+v, %v\n%s", c, again, err, render(c))
+		}
+		shown := c.Show(func(string) string { return "" })
+		if again, err = Parse("/x/farshore.yaml", shown); err != nil || !same(c, again) {
+			t.Fatalf("%+v\nis shown as %+v, %v\n%s", c, again, err, shown)
+		}
+		if err := valid(schema, shown); err != nil {
+			t.Fatalf("the schema refuses what was parsed: %v\n%s", err, shown)
 		}
 	})
 }

@@ -24,6 +24,8 @@ func (p Problem) String() string {
 // Problems are all the mistakes of a configuration, in the file's order.
 type Problems struct {
 	List []Problem
+	// Untrusted says that somebody else may change the file: nothing that it says counts, and neither does what lies beside it.
+	Untrusted bool
 }
 
 // Error returns one line a problem.
@@ -40,6 +42,26 @@ func (p *Problems) sort() {
 	slices.SortStableFunc(p.List, func(a, b Problem) int {
 		return cmp.Or(cmp.Compare(a.Line, b.Line), cmp.Compare(a.Column, b.Column))
 	})
+}
+
+// Severities of a Finding.
+const (
+	SeverityProblem = "problem"
+	SeverityNote    = "note"
+)
+
+// Finding is what Check has to say of a configuration: a problem, with which it can't be used, or a note, which somebody should read.
+type Finding struct {
+	Problem
+	Severity string
+}
+
+// String returns file:line:column: message, with the severity before the message of a note.
+func (f Finding) String() string {
+	if f.Severity == SeverityNote {
+		return fmt.Sprintf("%s:%d:%d: note: %s", f.File, f.Line, f.Column, f.Message)
+	}
+	return f.Problem.String()
 }
 
 // Nearest returns the known word that is most like the given one, or "" when none is like enough to be meant by it.

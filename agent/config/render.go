@@ -9,7 +9,7 @@ import (
 )
 
 // sourceKeys are a source's keys in the order in which farshore writes them.
-var sourceKeys = []string{"name", "url", "include", "exclude", "accept", "repositories", "username", "password_file", "limits", "max_age", "recovery_time", "tripwire", "ping"}
+var sourceKeys = []string{"name", "url", "include", "exclude", "accept", "repositories", "username", "password_file", "password", "schedule", "jitter", "limits", "max_age", "recovery_time", "tripwire", "ping"}
 
 // renderSource writes a source as an entry of a list whose dash stands behind indent spaces.
 func renderSource(s Source, indent int) string {
@@ -43,6 +43,12 @@ func has(s Source, key string) bool {
 		return s.Username != ""
 	case "password_file":
 		return s.PasswordFile != ""
+	case "password":
+		return s.Password != ""
+	case "schedule":
+		return s.Schedule != ""
+	case "jitter":
+		return s.Jitter != ""
 	case "limits":
 		return s.Limits != Limits{}
 	case "max_age":
@@ -79,6 +85,12 @@ func renderKey(s Source, key string, indent int, oldKey, old *yaml.Node) string 
 		return head + " " + scalar(s.Username) + comment
 	case "password_file":
 		return head + " " + scalar(s.PasswordFile) + comment
+	case "password":
+		return head + " " + scalar(s.Password.shown()) + comment
+	case "schedule":
+		return head + " " + scalar(s.Schedule) + comment
+	case "jitter":
+		return head + " " + s.Jitter + comment
 	case "max_age":
 		return head + " " + FormatDays(s.Goals.MaxAge) + comment
 	case "recovery_time":
@@ -86,7 +98,7 @@ func renderKey(s Source, key string, indent int, oldKey, old *yaml.Node) string 
 	case "tripwire":
 		return head + renderLines(tripwireLines(s.Tripwire), indent, comment, old)
 	case "ping":
-		return head + " " + scalar(string(s.Ping)) + comment
+		return head + " " + scalar(s.Ping.shown()) + comment
 	}
 	return head + renderLines(limitLines(s.Limits), indent, comment, old)
 }
@@ -206,3 +218,6 @@ func FormatSize(n int64) string {
 	}
 	return fmt.Sprintf("%dB", n)
 }
+
+func rateText(n int64) string  { return FormatSize(n) + "/s" }
+func countText(n int64) string { return strconv.FormatInt(n, 10) }

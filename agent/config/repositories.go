@@ -28,18 +28,21 @@ func checkUsername(s string) error {
 	return nil
 }
 
-// checkCredential reports a credential where none is used, or half of one.
+// checkCredential reports a credential where none is used, half of one, or two.
 func (s *Source) checkCredential() error {
 	scheme, _, _ := strings.Cut(s.URL, ":")
+	some := s.Password != "" || s.PasswordFile != ""
 	switch {
-	case s.Username == "" && s.PasswordFile == "":
+	case s.Username == "" && !some:
 		return nil
 	case s.RepositoryKind() == "":
-		return errors.New("username and password_file are for servers of repositories: this source's credentials come from the cloud's own profile or environment")
+		return errors.New("username, password and password_file are for servers of repositories: this source's credentials come from the cloud's own profile or environment")
 	case strings.HasSuffix(scheme, "+file"), strings.HasSuffix(scheme, "+ssh"), scheme == "git":
-		return fmt.Errorf("%s:// takes no username and no password_file here: ssh has its own keys and configuration", scheme)
-	case s.PasswordFile == "":
-		return errors.New("username needs password_file beside it")
+		return fmt.Errorf("%s:// takes no username and no password here: ssh has its own keys and configuration", scheme)
+	case !some:
+		return errors.New("username needs password_file (or password) beside it")
+	case s.Password != "" && s.PasswordFile != "":
+		return errors.New("password and password_file say the same: keep one of them")
 	}
 	return nil
 }

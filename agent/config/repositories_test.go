@@ -42,8 +42,9 @@ func TestEditRepositories(t *testing.T) {
 		if other := c.Source("code"); other == nil || len(other.Repositories) != 2 {
 			t.Errorf("change %d: another source is %+v", i, other)
 		}
-		if want := filepath.Join(filepath.Dir(path), s.PasswordFile); c.PasswordPath(&got) != want {
-			t.Errorf("change %d: password in %s, not %s", i, c.PasswordPath(&got), want)
+		where, err := c.secretPath(c.PasswordOf(&got), os.Getenv)
+		if want := filepath.Join(filepath.Dir(path), s.PasswordFile); err != nil || where != want {
+			t.Errorf("change %d: password in %s, %v, not %s", i, where, err, want)
 		}
 	}
 }

@@ -20,18 +20,25 @@ const (
 	Off = "off"
 )
 
-// tripwireKey is a key of the section, its value, and where that goes to: share, or policy where share is nil.
+// tripwireKey is a key of the section, its value, where that goes to (share, or policy where share is nil), and what it means.
 type tripwireKey struct {
 	key   string
 	text  *string
 	share *float64
+	means string
 }
 
 // tripwireKeys are the section's keys in the order in which farshore writes them.
 func tripwireKeys(t *Tripwire, limits *tripwire.Thresholds) []tripwireKey {
 	return []tripwireKey{
-		{"deleted", &t.Deleted, &limits.Deleted}, {"modified", &t.Modified, &limits.Modified}, {"size", &t.Size, &limits.Size}, {"items", &t.Items, &limits.Items},
-		{"unreadable", &t.Unreadable, &limits.Unreadable}, {"compression", &t.Compression, &limits.Compression}, {"refs", &t.Refs, &limits.Refs}, {"policy", &t.Policy, nil},
+		{"deleted", &t.Deleted, &limits.Deleted, "Items that were deleted: a share, or off."},
+		{"modified", &t.Modified, &limits.Modified, "Items that have other contents: a share, or off."},
+		{"size", &t.Size, &limits.Size, "By how much less the snapshot has in bytes: a share, or off."},
+		{"items", &t.Items, &limits.Items, "By how much fewer items the snapshot has: a share, or off."},
+		{"unreadable", &t.Unreadable, &limits.Unreadable, "Items that can't be read and could be before: a share, or off."},
+		{"compression", &t.Compression, &limits.Compression, "What of compression's savings is lost on new contents: a share, or off."},
+		{"refs", &t.Refs, &limits.Refs, "Refs of a repository that were rewritten or vanished: a share, or off."},
+		{"policy", &t.Policy, nil, "Changes to the bucket's own lifecycle, versioning, policy and public access: on or off."},
 	}
 }
 
@@ -57,29 +64,59 @@ func (c *Config) TripwireOf(s *Source) tripwire.Thresholds {
 	return limits
 }
 
-// tripwire returns a setter for the section: a mapping, or off for all of it.
-func (p *parser) tripwire(t *Tripwire) func(*yaml.Node) {
-	return func(n *yaml.Node) {
+// tripwire is the section: a mapping, or off for all of it.
+func (p *parser) tripwire(t *Tripwire) value {
+	section := p.section("tripwire", p.tripwireFields(t))
+	section.shape.instead = Off
+	return value{func(n *yaml.Node) {
 		if n.Kind == yaml.ScalarNode && n.Value == Off && n.Anchor == "" && n.Style&yaml.TaggedStyle == 0 {
 			for _, k := range tripwireKeys(t, new(tripwire.Thresholds)) {
 				*k.text = Off
 			}
 			return
 		}
-		p.mapping(n, "tripwire", p.tripwireFields(t))
-	}
+		section.set(n)
+	}, section.shape}
 }
 
 func (p *parser) tripwireFields(t *Tripwire) []field {
 	var out []field
-	for _, k := range tripwireKeys(t, new(tripwire.Thresholds)) {
-		parse := parseThreshold
+	defaults := defaultTripwire()
+	fallback := tripwireKeys(&defaults, new(tripwire.Thresholds))
+	for i, k := range tripwireKeys(t, new(tripwire.Thresholds)) {
+		v := number(p, "tripwire."+k.key, k.text, parseThreshold, thresholdShape)
 		if k.share == nil {
-			parse = parseSwitch
+			v = number(p, "tripwire."+k.key, k.text, parseSwitch, shape{kind: kindText, words: []string{On, Off}})
 		}
-		out = append(out, field{k.key, false, number(p, "tripwire."+k.key, k.text, parse)})
+		out = append(out, field{k.key, false, v, about{text: k.means, fallback: *fallback[i].text}})
 	}
 	return out
+}
+
+// defaultTripwire is what holds where the file says nothing, as text.
+func defaultTripwire() Tripwire {
+	var t Tripwire
+	limits := tripwire.Default()
+	for _, k := range tripwireKeys(&t, &limits) {
+		switch {
+		case k.share == nil && limits.Policy:
+			*k.text = On
+		case k.share == nil || *k.share == 0:
+			*k.text = Off
+		default:
+			*k.text = FormatShare(*k.share)
+		}
+	}
+	return t
+}
+
+// fill says for all that the file says nothing of what holds then.
+func (t *Tripwire) fill() {
+	defaults := defaultTripwire()
+	fallback := tripwireKeys(&defaults, new(tripwire.Thresholds))
+	for i, k := range tripwireKeys(t, new(tripwire.Thresholds)) {
+		*k.text = orText(*k.text, *fallback[i].text)
+	}
 }
 
 // parseThreshold reads a share or off, and returns it as farshore writes it.

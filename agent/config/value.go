@@ -33,6 +33,14 @@ func checkDirectory(s string) error {
 	return nil
 }
 
+// checkFile accepts any path but an empty one.
+func checkFile(s string) error {
+	if strings.TrimSpace(s) == "" || strings.ContainsRune(s, 0) {
+		return errors.New("it is empty or no path: name a file, or leave the key out")
+	}
+	return nil
+}
+
 // checkOwner accepts a public key as the format writes it (docs/format.md, section 2).
 func checkOwner(s string) error {
 	if _, err := sign.ParsePublic(s); err != nil {

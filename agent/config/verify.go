@@ -19,6 +19,8 @@ type Verify struct {
 	Coverage time.Duration
 	// Every is how often verify is run: what the promise is reckoned with.
 	Every time.Duration
+	// Schedule is when a daemon runs audits; Off for never.
+	Schedule string
 	// Scratch is the directory in which repositories are restored to be checked, as the file has it; "" the system's for temporary files.
 	Scratch string
 	// Ping is the URL of a dead man's switch that each run calls; "" for none.
@@ -48,20 +50,22 @@ func (c *Config) GoalsOf(s *Source) Goals {
 
 func (p *parser) verifyFields(v *Verify) []field {
 	return []field{
-		{"bytes", false, number(p, "verify.bytes", &v.Bytes, parseVerifyBytes)},
-		{"duration", false, number(p, "verify.duration", &v.Duration, parseVerifyDuration)},
-		{"share", false, number(p, "verify.share", &v.Share, ParseShare)},
-		{"coverage", false, number(p, "verify.coverage", &v.Coverage, parseGoal)},
-		{"every", false, number(p, "verify.every", &v.Every, parseGoal)},
-		{"scratch", false, p.text("verify.scratch", &v.Scratch, checkDirectory)},
-		{"ping", false, p.secret("verify.ping", &v.Ping)},
+		{"bytes", false, number(p, "verify.bytes", &v.Bytes, parseVerifyBytes, sizeShape), about{text: "What a run reads at most. Without bytes, duration and share: 1 % of what is stored, at least 1 GiB.", examples: examples("20GiB")}},
+		{"duration", false, number(p, "verify.duration", &v.Duration, parseVerifyDuration, durationShape), about{text: "How long a run takes at most.", examples: examples("2h")}},
+		{"share", false, number(p, "verify.share", &v.Share, ParseShare, shareShape), about{text: "What share of what is stored a run reads at most.", examples: examples("1%")}},
+		{"coverage", false, number(p, "verify.coverage", &v.Coverage, parseGoal, daysShape), about{text: "A promise: every stored object is verified within this time. Reading costs egress.", examples: examples("90d")}},
+		{"every", false, number(p, "verify.every", &v.Every, parseGoal, daysShape), about{text: "How often verify is run: what the promise is reckoned with.", fallback: FormatDays(DefaultVerifyEvery)}},
+		{"schedule", false, p.schedule("verify.schedule", &v.Schedule), about{text: "When a daemon runs audits: an interval, a cron expression, or off. Without it: as often as every says.", examples: examples("1d", "30 2 * * *", Off)}},
+		{"scratch", false, p.text("verify.scratch", &v.Scratch, checkDirectory), about{text: "The directory in which repositories are restored to be checked. Without it: the system's for temporary files.", examples: examples("/var/tmp")}},
+		{"ping", false, p.secret("verify.ping", &v.Ping), about{text: "Where the address of a dead man's switch is that each audit calls.", examples: examples("env:FARSHORE_AUDIT_PING")}},
 	}
 }
 
-// verify returns a setter for the section, and holds the promise to how often it is looked after.
-func (p *parser) verify(v *Verify) func(*yaml.Node) {
-	return func(n *yaml.Node) {
-		p.mapping(n, "verify", p.verifyFields(v))
+// verify is the section, whose promise is held to how often it is looked after.
+func (p *parser) verify(v *Verify) value {
+	section := p.section("verify", p.verifyFields(v))
+	return value{func(n *yaml.Node) {
+		section.set(n)
 		every := v.Every
 		if every == 0 {
 			every = DefaultVerifyEvery
@@ -69,7 +73,7 @@ func (p *parser) verify(v *Verify) func(*yaml.Node) {
 		if v.Coverage > 0 && v.Coverage < every {
 			p.at(n, "verify.coverage is %s, and verify is run every %s only: it can't be kept", FormatDays(v.Coverage), FormatDays(every))
 		}
-	}
+	}, section.shape}
 }
 
 // maxGoal bounds times that are promised: a hundred years.
@@ -131,8 +135,9 @@ func verifyLines(v Verify) [][2]string {
 	add("share", strconv.FormatFloat(v.Share, 'f', -1, 64), v.Share > 0)
 	add("coverage", FormatDays(v.Coverage), v.Coverage > 0)
 	add("every", FormatDays(v.Every), v.Every > 0)
+	add("schedule", scalar(v.Schedule), v.Schedule != "")
 	add("scratch", scalar(v.Scratch), v.Scratch != "")
-	add("ping", scalar(string(v.Ping)), v.Ping != "")
+	add("ping", scalar(v.Ping.shown()), v.Ping != "")
 	return out
 }
 

@@ -21,6 +21,8 @@ const (
 	Audit Kind = "audit"
 	Probe Kind = "probe"
 	Drill Kind = "drill"
+	Late  Kind = "late" // of a source whose newest good snapshot is older than it may be
+	Unit  Kind = "unit" // of a unit of systemd that failed
 	Test  Kind = "test" // goes to every channel
 )
 
@@ -117,10 +119,18 @@ func (e *Event) message(names, recovered bool) *Message {
 // titleOf says in a line what came of it.
 func titleOf(e *Event, recovered bool, about string) string {
 	what := string(e.Kind)
-	if about != "" {
+	switch {
+	case about == "":
+	case e.Kind == Unit:
+		what += " " + about
+	default:
 		what += " of " + about
 	}
 	switch {
+	case e.Kind == Late && (recovered || e.Outcome == Success):
+		return about + " is not late any more"
+	case e.Kind == Late:
+		return about + " is LATE"
 	case recovered:
 		return what + " is well again"
 	case e.Kind == Test:

@@ -78,8 +78,13 @@ func (a *Audit) bound() string {
 		if b.Unit != UnitPacks || b.Sampled == 0 {
 			continue
 		}
-		if b.Method == MethodCensus {
+		switch {
+		case b.Method == MethodCensus && b.Failed == 0:
 			return "every pack"
+		case b.Method == MethodCensus && b.Failed == b.Sampled:
+			return "no pack"
+		case b.Method == MethodCensus:
+			return fmt.Sprintf("all but %s of %s", units.Count(b.Failed), units.Plural(b.Sampled, "pack"))
 		}
 		return fmt.Sprintf("at most %s of packs damaged (95 %%)", percentUp(b.Upper95))
 	}

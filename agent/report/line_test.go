@@ -66,6 +66,16 @@ func TestLine(t *testing.T) {
 			a.ReadObjects = 1300
 			a.Coverage.Oldest = noon.AddDate(0, 0, 1) // the clock was set back
 		}},
+		{"no pack given", "INCOMPLETE: 96 of 1,300 objects read, no pack, 100 % covered, oldest 34 d, 20 items restored", intact(), func(a *Audit) {
+			a.Verdict, a.ReadObjects = VerdictIncomplete, 96
+			a.Parts = []Part{{Part: PartPacks, Planned: 1204, Checked: 1204, Unread: 1204, Digest: sum("packs")}}
+			a.Bounds = []Bound{{Unit: UnitPacks, Population: 1204, Sampled: 1204, Failed: 1204, Method: MethodCensus, Upper95: 1, Upper99: 1}}
+		}},
+		{"a pack not given", "INCOMPLETE: 1,299 of 1,300 objects read, all but 1 of 1,204 packs, 100 % covered, oldest 34 d, 20 items restored", intact(), func(a *Audit) {
+			a.Verdict, a.ReadObjects = VerdictIncomplete, 1299
+			a.Parts = []Part{{Part: PartPacks, Planned: 1204, Checked: 1204, Intact: 1203, Unread: 1, Digest: sum("packs")}}
+			a.Bounds = []Bound{{Unit: UnitPacks, Population: 1204, Sampled: 1204, Failed: 1, Method: MethodCensus, Upper95: 0.000830565, Upper99: 0.000830565}}
+		}},
 		{"bytes alone", "intact: 17 of 1,300 objects read, 100 % covered, oldest 34 d, 20 items restored", intact(), func(a *Audit) {
 			a.Parts, a.Bounds, a.ReadObjects = a.Parts[2:3], nil, 17
 		}},

@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"path/filepath"
 
 	"filippo.io/age"
 
@@ -34,6 +33,9 @@ type access struct {
 
 // loadConfig loads the configuration, for commands that need one.
 func (e *env) loadConfig() (*config.Config, error) {
+	if e.inForce != nil {
+		return e.inForce, nil
+	}
 	path, err := config.Find(e.flags.config, e.getenv)
 	if err != nil {
 		return nil, err
@@ -143,7 +145,7 @@ func (e *env) addAgentIdentity(a *access) error {
 	if a.config == nil {
 		return nil
 	}
-	path := filepath.Join(a.config.Keys, metadataFile)
+	path := a.config.KeyPath(metadataFile, e.getenv)
 	ids, err := keyring.ReadMetadata(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
@@ -193,15 +195,15 @@ func (a *access) vaultOptions(cache vault.Cache) vault.Options {
 }
 
 // agentKey reads the agent's signing key, for commands that write to the vault.
-func agentKey(c *config.Config) (sign.PrivateKey, error) {
-	k, err := keyring.ReadAgentKey(filepath.Join(c.Keys, agentFile))
+func (e *env) agentKey(c *config.Config) (sign.PrivateKey, error) {
+	k, err := keyring.ReadAgentKey(c.KeyPath(agentFile, e.getenv))
 	if err != nil {
 		return k, fmt.Errorf("agent's key: %w", err)
 	}
 	return k, nil
 }
 
-// Names of the agent's key files, in the directory of keys.
+// Names of the agent's key files, in the directory of keys or among systemd's credentials.
 const (
 	agentFile    = "agent.key"
 	metadataFile = "metadata.key"

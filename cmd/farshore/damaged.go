@@ -15,9 +15,10 @@ import (
 	"farshore/agent/vault"
 )
 
-// damagedFile is the file of local state with what the reports say is damaged; maxDamagedFile the most bytes of it that are read.
+// damagedFile is the file of local state with what the reports say is damaged, damagedLock its lock; maxDamagedFile the most bytes of it that are read.
 const (
 	damagedFile    = "damaged.json"
+	damagedLock    = "damaged.lock"
 	maxDamagedFile = 8 << 20
 )
 
@@ -51,7 +52,7 @@ func knownDamaged(ctx context.Context, v *vault.Vault, dir string) (map[record.H
 		note.Damaged = append(note.Damaged, name)
 	}
 	// The note saves requests: that it can't be written costs no more than those.
-	_ = note.write(dir)
+	_ = note.write(ctx, dir)
 	return note.set(), nil
 }
 
@@ -90,12 +91,17 @@ func readDamagedNote(dir, vaultID string) damagedNote {
 	return n
 }
 
-// write replaces the note as a whole. The local state's lock is held.
-func (n *damagedNote) write(dir string) error {
+// write replaces the note as a whole, one run after the other.
+func (n *damagedNote) write(ctx context.Context, dir string) error {
 	data, err := json.Marshal(n)
 	if err != nil || len(data) > maxDamagedFile {
 		return err
 	}
+	unlock, err := sidefile.Lock(ctx, filepath.Join(dir, damagedLock))
+	if err != nil {
+		return err
+	}
+	defer unlock()
 	return sidefile.Replace(filepath.Join(dir, damagedFile), data, 0o600)
 }
 

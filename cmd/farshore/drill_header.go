@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"os"
-	"path/filepath"
 	"slices"
 
 	"filippo.io/age"
@@ -276,7 +275,7 @@ func (e *env) warnStranger(v *vault.Vault, ids []age.Identity) {
 	if a.config == nil {
 		return
 	}
-	if _, err := os.Stat(filepath.Join(a.config.Keys, agentFile)); err == nil {
+	if _, err := os.Stat(a.config.KeyPath(agentFile, e.getenv)); err == nil {
 		e.sight.notice(e, "an agent's key lies on this machine: whoever takes the machine now has the recovery key as well. Drill on a machine of the owner's")
 	}
 }

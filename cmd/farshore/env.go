@@ -7,6 +7,10 @@ import (
 	"time"
 
 	"golang.org/x/term"
+
+	"farshore/agent"
+	"farshore/agent/config"
+	"farshore/agent/metrics"
 )
 
 // env is what a command has of the outside world, and the flags that all commands have.
@@ -25,6 +29,16 @@ type env struct {
 	sight *sight
 	// proven is what is known of the agent's credential at the vault that is being read; nil before one is opened, and where it is not the configuration's.
 	proven *protection
+	// shared is what this run shares with others of the process; nil: nothing.
+	shared *sharing
+	// asStateOwner has a session work with the rights of the local state's owner, where root runs the command: it opens no source, whose credentials may be root's.
+	asStateOwner bool
+	// What follows is set where the daemon runs a command. inForce is the configuration that counts, whatever the file says by now; progress is counted up by the one pass, measure
+	// is told how to see how far an audit is, and board takes the numbers of every run.
+	inForce  *config.Config
+	progress *agent.Progress
+	measure  func(poll)
+	board    *metrics.Board
 }
 
 // commonFlags are the flags of every command.

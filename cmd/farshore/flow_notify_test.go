@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -13,6 +14,7 @@ import (
 	"sync"
 	"testing"
 
+	"farshore/agent/config"
 	"farshore/agent/notify"
 )
 
@@ -268,11 +270,37 @@ func TestNotifyInterrupted(t *testing.T) {
 	tell := e.teller(c)
 	tell.pass(ctx, "shop", new(passResult), ctx.Err())
 	tell.audit(ctx, "", nil, ctx.Err())
-	tell.session(ctx, c.Sources, nil, ctx.Err())
+	tell.session(ctx, c.Sources, c.Sources, nil, ctx.Err())
 	tell.close(ctx)
 	d.expect(nil, nil, nil)
 	tell = e.teller(c)
 	tell.pass(ctx, "shop", &passResult{Suspicious: []string{"deleted: 9 of 10 items"}}, ctx.Err())
 	tell.close(ctx)
 	d.expect([]string{"farshore: ALARM: pass of source 1 of 1"}, []string{"farshore: ALARM: pass of shop"}, []string{"shop/fail"})
+}
+
+// TestNotifyBeside holds that what a daemon's run over one source could not begin is told of that source, and that a run of another one beside it does not say that it is well again.
+func TestNotifyBeside(t *testing.T) {
+	r := newShop(t)
+	d := newDesk(r)
+	e, _, _ := testEnv(t)
+	c, err := e.loadConfig()
+	if err != nil {
+		t.Fatal(err)
+	}
+	e.shared = e.sharing(c)
+	other := []config.Source{{Name: "other"}}
+	run := func(asked []config.Source, missed []config.Source, err error) {
+		tell := e.teller(c)
+		tell.session(t.Context(), asked, missed, nil, err)
+		tell.close(t.Context())
+	}
+	run(c.Sources, c.Sources, errors.New("the store is gone"))
+	run(other, nil, nil)
+	d.expect([]string{"farshore: pass of source 1 of 1 FAILED"}, []string{"farshore: pass of shop FAILED"}, []string{"shop/fail"})
+	tell := e.teller(c)
+	tell.pass(t.Context(), "shop", &passResult{Source: "shop", Complete: true}, nil)
+	tell.session(t.Context(), c.Sources, nil, nil, nil)
+	tell.close(t.Context())
+	d.expect([]string{"farshore: pass of source 1 of 1 is well again"}, []string{"farshore: pass of shop is well again"}, []string{"shop"})
 }

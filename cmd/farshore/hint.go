@@ -14,7 +14,9 @@ import (
 	"farshore/agent/audit"
 	"farshore/agent/config"
 	"farshore/agent/record"
+	"farshore/agent/sidefile"
 	"farshore/agent/source"
+	"farshore/agent/source/bucket"
 	"farshore/agent/vault"
 	"farshore/crypto/seal"
 	"farshore/providers"
@@ -76,7 +78,11 @@ func codesOf(err error) (exit int, code string) {
 		return exitFailed, "timeout"
 	case errors.As(err, &store) && storeCodes[store.Kind] != "":
 		return exitFailed, storeCodes[store.Kind]
-	case errors.As(err, &bad) && bad.Reason == record.ReasonDenied:
+	case errors.Is(err, bucket.ErrCredential):
+		return exitFailed, storeCodes[providers.Unauthenticated]
+	case errors.Is(err, bucket.ErrNoBucket):
+		return exitFailed, storeCodes[providers.NotFound]
+	case errors.Is(err, bucket.ErrDenied), errors.As(err, &bad) && bad.Reason == record.ReasonDenied:
 		return exitFailed, storeCodes[providers.Denied]
 	}
 	return exitFailed, codeFailed
@@ -105,11 +111,17 @@ func hint(err error) string {
 	case errors.Is(err, vault.ErrRolledBack):
 		return "commits that were there are gone or replaced: run `farshore verify`, ask the provider for deleted versions, and do not remove the local state, which remembers what was there"
 	case errors.Is(err, agent.ErrLocked):
-		return "wait until it has ended, or interrupt it: it commits what is whole, and the next run goes on from there"
+		return "wait until it has ended. Where it is the daemon (`farshore status`), `farshore trigger SOURCE` has it make the pass now; one that was begun by hand may be interrupted: it commits what is whole, and the next run goes on from there"
+	case errors.Is(err, sidefile.ErrForeign):
+		return "where it is the service's, `farshore trigger SOURCE` has the service make the pass, with --accept-change too; else run this as that user (sudo -u USER)"
 	case noProfile(err):
 		return "AWS_PROFILE, or ?profile= in the address, names a profile that the AWS configuration (~/.aws, or AWS_CONFIG_FILE and AWS_SHARED_CREDENTIALS_FILE) does not have"
-	case errors.Is(err, s3client.ErrCredentials):
+	case errors.Is(err, s3client.ErrCredentials), errors.Is(err, bucket.ErrCredential):
 		return storeHints[providers.Unauthenticated]
+	case errors.Is(err, bucket.ErrDenied):
+		return "the source's credential is known and may not do this: it needs s3:ListBucket on the bucket and s3:GetObject on its objects, and nothing that writes"
+	case errors.Is(err, bucket.ErrNoBucket):
+		return "compare the address in the configuration (`farshore config show`) with the store: name, endpoint and region; what was captured before stays restorable"
 	case errors.As(err, &noVault):
 		return "compare the address with the vault's in RECOVERY.md; `farshore init` makes a new vault"
 	case errors.Is(err, vault.ErrLocked), errors.Is(err, seal.ErrWrongKey):

@@ -56,7 +56,7 @@ func (l lsRepository) text(p *printer) {
 	first := l[0]
 	for _, i := range l {
 		size += i.Size
-		if history(i.Kind) {
+		if isMain(i.Kind) {
 			first = i
 			holds = append([]string{joinedBy(" ", i.Kind, i.About)}, holds...)
 		} else if i.About != "" {
@@ -72,7 +72,7 @@ func (l lsRepository) troubles() string {
 	seen := map[string]bool{}
 	for _, main := range []bool{true, false} {
 		for _, i := range l {
-			if history(i.Kind) != main {
+			if isMain(i.Kind) != main {
 				continue
 			}
 			if i.Reason != "" && !seen[i.Reason] {

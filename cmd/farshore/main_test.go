@@ -128,10 +128,10 @@ func TestUsageErrors(t *testing.T) {
 	tests := []struct{ args, message, hint string }{
 		{"", "needs a command", "--help"},
 		{"replicat", `no command "replicat"`, "`farshore replicate` is meant"},
-		{"frobnicate", `no command "frobnicate"`, "the commands are cat, demo, drill, init"},
+		{"frobnicate", `no command "frobnicate"`, "the commands are cat, completion, "},
 		{"source", "farshore source needs a command", "farshore source --help"},
 		{"source ad", `no command "ad"`, "`farshore source add` is meant"},
-		{"help frobnicate", `no command "frobnicate"`, "the commands are cat, demo, drill, init"},
+		{"help frobnicate", `no command "frobnicate"`, "the commands are cat, completion, "},
 		{"help source ad", `no command "ad"`, "`farshore source add` is meant"},
 		{"replicate --dryrun", "unknown flag: --dryrun", "--dry-run is meant"},
 		{"snapshots --confg x", "unknown flag: --confg", "--config is meant"},

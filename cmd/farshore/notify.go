@@ -13,6 +13,7 @@ import (
 	"farshore/agent/metrics"
 	"farshore/agent/notify"
 	"farshore/agent/probe"
+	"farshore/agent/record"
 	"farshore/agent/report"
 )
 
@@ -42,7 +43,8 @@ type toldResult struct {
 
 // teller opens the channels. It calls nobody yet, and never fails: what can't be used is told at the end.
 func (e *env) teller(c *config.Config) *teller {
-	if c == nil || len(c.Notify) == 0 && c.Metrics.Textfile == "" && c.Verify.Ping == "" && !slices.ContainsFunc(c.Sources, func(s config.Source) bool { return s.Ping != "" }) {
+	pings := c != nil && (c.Verify.Ping != "" || slices.ContainsFunc(c.Sources, func(s config.Source) bool { return s.Ping != "" }))
+	if c == nil || e.board == nil && len(c.Notify) == 0 && c.Metrics.Textfile == "" && !pings {
 		return nil
 	}
 	t := &teller{e: e, c: c, switches: map[string]*notify.Switch{}, begun: e.now()}
@@ -142,7 +144,9 @@ func (t *teller) pass(ctx context.Context, name string, r *passResult, err error
 }
 
 // session tells how a whole run of replicate went, beyond its sources: missed are those that it did not come to, err is why.
-func (t *teller) session(ctx context.Context, missed []config.Source, p *protection, err error) {
+//
+// A daemon's run is about its one source, and where all went well that was told of with its pass: it has nothing to do with runs of other sources beside it.
+func (t *teller) session(ctx context.Context, asked, missed []config.Source, p *protection, err error) {
 	if t == nil {
 		return
 	}
@@ -152,6 +156,12 @@ func (t *teller) session(ctx context.Context, missed []config.Source, p *protect
 		return
 	}
 	ev := t.event(notify.Pass, "all sources", "", f)
+	if t.e.shared != nil && len(asked) == 1 {
+		if f == nil {
+			return
+		}
+		ev = t.event(notify.Pass, t.subjectOf(asked[0].Name), asked[0].Name, f)
+	}
 	ev.Quiet = f == nil
 	if f == nil || f.code != codeUnprotected || p == nil { // a destructive credential was told of by itself
 		t.n.Tell(ctx, ev)
@@ -192,6 +202,27 @@ func (t *teller) credential(ctx context.Context, p *protection) {
 		f = &failure{exit: exitIncomplete, code: codeUnproven, err: errors.New(p.Words), hint: policyHint(probe.Writer)}
 	}
 	ev := t.event(notify.Probe, "the agent's credential", "", f)
+	ev.Quiet = f == nil
+	t.n.Tell(ctx, ev)
+}
+
+// codeLate is the code of a source whose newest good snapshot is older than it may be.
+const codeLate = "late"
+
+// late tells that the newest good snapshot of a source is older than it may be, or that it is well again. good is zero where there is none.
+func (t *teller) late(ctx context.Context, name string, good time.Time, maxAge time.Duration, late bool) {
+	if t == nil {
+		return
+	}
+	var f *failure
+	if late {
+		err := fmt.Errorf("source %s has no complete snapshot that is not suspicious, and should have one that is at most %s old", name, formatDuration(maxAge))
+		if !good.IsZero() {
+			err = fmt.Errorf("the newest complete snapshot of source %s that is not suspicious is of %s, and may be %s old", name, record.FormatTime(good), formatDuration(maxAge))
+		}
+		f = &failure{exit: exitFailed, code: codeLate, err: err, hint: "`farshore status` on the agent's machine says what its passes came to"}
+	}
+	ev := t.event(notify.Late, t.subjectOf(name), name, f)
 	ev.Quiet = f == nil
 	t.n.Tell(ctx, ev)
 }
@@ -310,15 +341,33 @@ func (t *teller) close(ctx context.Context) *toldResult {
 	for _, err := range trouble {
 		problem("notify: " + err.Error())
 	}
-	if path := t.c.TextfilePath(); path != "" && !t.set.Empty() {
+	if !t.set.Empty() {
 		t.set.Put("farshore_notifications_failed", float64(out.Failed))
-		var names []string
-		for _, s := range t.c.Sources {
-			names = append(names, s.Name)
-		}
-		if err := metrics.Update(context.WithoutCancel(ctx), path, t.c.State, &t.set, names); err != nil {
-			problem(fmt.Sprintf("the numbers were not written to %s: %v", path, err))
-		}
+	}
+	for _, err := range t.keepNumbers(ctx) {
+		problem(err.Error())
 	}
 	return out
+}
+
+// keepNumbers leaves the numbers where the configuration says, and on the daemon's board.
+func (t *teller) keepNumbers(ctx context.Context) (failed []error) {
+	var names []string
+	for _, s := range t.c.Sources {
+		names = append(names, s.Name)
+	}
+	if t.set.Empty() {
+		return nil
+	}
+	if path := t.c.TextfilePath(); path != "" {
+		if err := metrics.Update(context.WithoutCancel(ctx), path, t.c.State, &t.set, names); err != nil {
+			failed = append(failed, fmt.Errorf("the numbers were not written to %s: %w", path, err))
+		}
+	}
+	if t.e.board != nil {
+		if err := t.e.board.Update(&t.set, names); err != nil {
+			failed = append(failed, err)
+		}
+	}
+	return failed
 }

@@ -43,6 +43,8 @@ func adviceOf(kind notify.Kind, f *failure) string {
 		return "A snapshot looks like an attack on the source. What is restored when nobody says when is the last one before it. Run `farshore snapshots` on the agent's machine, and look for who did this."
 	case f.code == codeUnprotected:
 		return "UNPROTECTED: the agent's credential may destroy what the vault holds. Nothing was written. `farshore probe` says what was permitted."
+	case f.code == codeLate:
+		return "The newest good snapshot of a source is older than it may be (max_age). `farshore status` on the agent's machine says what its passes came to."
 	case f.code == codeUnproven:
 		return "It is not proven that the agent's credential can only add. `farshore probe` says what was tried."
 	case f.exit == exitDamage && kind == notify.Audit:

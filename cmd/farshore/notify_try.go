@@ -18,7 +18,7 @@ func notifyCommand(e *env) *cobra.Command {
 		Example: "  farshore notify test",
 	}
 	group(cmd)
-	cmd.AddCommand(notifyTestCommand(e))
+	cmd.AddCommand(notifyTestCommand(e), notifyUnitCommand(e))
 	return cmd
 }
 

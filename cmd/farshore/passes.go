@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -57,7 +58,7 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 		return r, worst(interrupted(ctx, failed))
 	}
 	t = e.teller(o.config)
-	err := e.withSession(ctx, o.config, func(session *agent.Session, g *custody) error {
+	err := e.withSession(ctx, o.config, o.sources, func(session *agent.Session, g *custody) error {
 		t.vault(session.Vault.ID())
 		defer func() { r.Protection = g.protection }()
 		for _, s := range o.sources {
@@ -67,7 +68,7 @@ func runReplicate(ctx context.Context, e *env, o replicateOptions) (result, erro
 		}
 		return nil
 	})
-	t.session(ctx, missed, r.Protection, err)
+	t.session(ctx, o.sources, missed, r.Protection, err)
 	r.Told = t.close(ctx)
 	if err != nil {
 		failed = append(failed, err)
@@ -115,7 +116,7 @@ func (e *env) withSource(ctx context.Context, c *config.Config, s config.Source,
 	if err != nil {
 		return passResult{}, err
 	}
-	src, err := openSource(ctx, c, s)
+	src, err := e.openSource(ctx, c, s)
 	if err != nil {
 		return passResult{}, err
 	}
@@ -126,7 +127,7 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, g *custo
 	if err := g.check(ctx); err != nil { // the source before may have taken days
 		return passResult{}, err
 	}
-	p, c := new(agent.Progress), g.c
+	p, c := cmp.Or(e.progress, new(agent.Progress)), g.c
 	bar := e.follow(s.Name, func() (int64, int64, int64, int64) {
 		done := p.New.Load() + p.Changed.Load() + p.Renewed.Load() + p.Mended.Load() + p.Unchanged.Load() + p.Deleted.Load()
 		back := p.RestoredBytes.Load() // read back from the vault: work as well
@@ -138,9 +139,10 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, g *custo
 		src = counted
 	}
 	limits := c.TripwireOf(&s)
+	rate, common := e.readRate(c, &s)
 	sum, err := session.Replicate(ctx, src, s.Include, s.Exclude, agent.Options{
-		Match: f.Match, Allow: g.check, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p, ReadRate: readRate(c, &s),
-		Tripwire: &limits, Accept: accept,
+		Match: f.Match, Allow: g.check, CommitEvery: c.Commit.Every, CommitBytes: c.Commit.Bytes, Progress: p, ReadRate: rate, Reads: common,
+		Tripwire: &limits, Accept: accept, Finish: e.finishWithin(),
 	})
 	if sum == nil {
 		return passResult{}, err
@@ -151,14 +153,6 @@ func (e *env) replicateOne(ctx context.Context, session *agent.Session, g *custo
 		r.Notices = append(r.Notices, notesOf(b.Notes())...)
 	}
 	return r, err
-}
-
-// readRate is at most how many bytes per second a pass over repositories reads. A bucket's requests keep the limit themselves.
-func readRate(c *config.Config, s *config.Source) int64 {
-	if s.RepositoryKind() == "" {
-		return 0
-	}
-	return stricter(s.Limits, c.Limits).Download
 }
 
 // notesOf says what a bucket's pass saw and no record has.

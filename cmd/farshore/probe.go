@@ -68,6 +68,11 @@ func runProbe(ctx context.Context, e *env, role string, accept bool) (result, er
 	if accept && !own {
 		return nil, usagef("--accept is about the agent's own vault, as the role writer: there is nothing to accept elsewhere")
 	}
+	leave, err := e.turnToProbe(ctx, state)
+	if err != nil {
+		return nil, err
+	}
+	defer leave()
 	var r *probe.Report
 	err = e.withStore(ctx, address, limits, func(s *store) error {
 		o := e.probeOptions(role)

@@ -23,6 +23,9 @@ func (e *env) newProgress(label string) progress { return e.follow(label, nil) }
 
 // follow is newProgress for work that counts by itself: poll, unless it is nil, is asked before each drawing, by another goroutine than the work's.
 func (e *env) follow(label string, poll poll) progress {
+	if e.measure != nil && poll != nil {
+		e.measure(poll)
+	}
 	if e.flags.quiet || !e.smart() {
 		return notes{e}
 	}

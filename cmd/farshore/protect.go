@@ -80,7 +80,7 @@ func (e *env) custody(ctx context.Context, c *config.Config, s *store) (*custody
 	g := &custody{e: e, c: c}
 	if c.Require == config.RequireNone {
 		g.protection = waived(c)
-		if !config.Local(c.Vault) {
+		if !config.Local(c.Vault) && e.inForce == nil { // a daemon says it once
 			e.warn("%s", g.protection)
 		}
 		return g, nil
@@ -90,6 +90,9 @@ func (e *env) custody(ctx context.Context, c *config.Config, s *store) (*custody
 		return nil, err
 	}
 	g.guard = &probe.Guard{Dir: c.State, Store: s.Bucket, Attacker: a, Options: e.probeOptions(probe.Writer)}
+	if e.shared != nil {
+		g.guard.Turns = &e.shared.stateIn(c.State).turns
+	}
 	if err := g.first(ctx, s); err != nil {
 		g.close()
 		return nil, err

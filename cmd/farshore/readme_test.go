@@ -63,13 +63,13 @@ func anchors(text string) string {
 // TestDocumentsCommands holds every command line of the documents to commands and flags that there are.
 func TestDocumentsCommands(t *testing.T) {
 	e, _, _ := testEnv(t)
-	for _, name := range []string{"README.md", "docs/operate.md"} {
+	for _, name := range []string{"README.md", "docs/operate.md", "docs/service.md"} {
 		n, code := 0, false
 		for line := range strings.Lines(document(t, name)) {
 			if strings.HasPrefix(strings.TrimSpace(line), "```") {
 				code = !code
 			}
-			_, words := commandLine(line)
+			_, words := commandLine(strings.Replace(line, "sudo ", "", 1))
 			if !code || len(words) < 2 || words[0] != "farshore" {
 				continue
 			}

@@ -42,7 +42,7 @@ func restoreRepositories(ctx context.Context, v *vault.Vault, snap *vault.Snapsh
 				return nil, err
 			}
 		}
-		dest = repos.Destination{URL: o.to, Push: gitrepo.PushOptions{Username: o.username, Password: password(secret)}}
+		dest = repos.Destination{URL: o.to, Push: gitrepo.PushOptions{Username: o.username, Password: passwordIn(secret)}}
 	default:
 		dest.Dir = o.to
 	}

@@ -71,6 +71,14 @@ func reads(r *http.Request, key string) bool {
 // newRig makes the vault and a bucket, which is not a source yet.
 func newRig(t *testing.T) *rig {
 	t.Helper()
+	r := newMachine(t)
+	r.ok("init", "--vault", r.vault(), "--config", "farshore.yaml", "--kit", "kit", "--quiet")
+	return r
+}
+
+// newMachine is newRig without a vault.
+func newMachine(t *testing.T) *rig {
+	t.Helper()
 	r := &rig{t: t, dir: t.TempDir(), server: servers.S3{Region: "us-east-1", AccessKey: "reader", SecretKey: "secret"}}
 	r.gate = &gate{next: s3fake.Handler(map[string]string{r.server.AccessKey: r.server.SecretKey})}
 	server := httptest.NewServer(r.gate)
@@ -79,7 +87,6 @@ func newRig(t *testing.T) *rig {
 	r.client, r.bucket = r.server.Client(t), r.server.Bucket(t)
 	setAWS(t, r.server)
 	t.Chdir(r.dir)
-	r.ok("init", "--vault", r.vault(), "--config", "farshore.yaml", "--kit", "kit", "--quiet")
 	return r
 }
 

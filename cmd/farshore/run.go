@@ -25,6 +25,9 @@ func run(args []string, e *env) int {
 
 // asksJSON looks for --json, also where the other arguments can't be parsed.
 func asksJSON(args []string) bool {
+	if len(args) > 0 && strings.HasPrefix(args[0], cobra.ShellCompRequestCmd) {
+		return false // a shell asks how a line goes on, and what is on the line is not meant for this run
+	}
 	if i := slices.Index(args, "--"); i >= 0 {
 		args = args[:i]
 	}
@@ -99,6 +102,10 @@ provable, 4 damage, tampering or a destructive permission, 130 interrupted.`,
 		locksCommand(e),
 		reportCommand(e),
 		notifyCommand(e),
+		daemonCommand(e), statusCommand(e), triggerCommand(e), reloadCommand(e),
+		configCommand(e),
+		completionCommand(e), manCommand(e),
+		installCommand(e), uninstallCommand(e),
 	)
 	root.CompletionOptions.DisableDefaultCmd = true
 	root.SetHelpCommand(helpCommand())
@@ -106,6 +113,7 @@ provable, 4 damage, tampering or a destructive permission, 130 interrupted.`,
 	group(root)
 	help := root.HelpFunc()
 	root.SetHelpFunc(func(cmd *cobra.Command, args []string) { e.help(cmd, args, help) })
+	e.complete(root)
 	return root
 }
 

@@ -26,7 +26,7 @@ func (h *holdsResult) lacks(source string) string {
 
 // holds counts the repositories of a chain's newest snapshot; nil for a chain of something else, and for one that can't be read, of which verify says more.
 func holds(ctx context.Context, v *vault.Vault, c *vault.Chain) *holdsResult {
-	if !history(c.Source.Kind) {
+	if !isMain(c.Source.Kind) {
 		return nil
 	}
 	var k *vault.Commit

@@ -40,6 +40,11 @@ type sourceResult struct {
 	Repositories []string `json:"repositories,omitempty"`
 	Username     string   `json:"username,omitempty"`
 	PasswordFile string   `json:"password_file,omitempty"`
+	// Password is where it is, for a source that has one in place of PasswordFile.
+	Password string `json:"password,omitempty"`
+	// Schedule and Jitter are the source's own.
+	Schedule string `json:"schedule,omitempty"`
+	Jitter   string `json:"jitter,omitempty"`
 	// Checked is true when the source was read just now.
 	Checked bool   `json:"checked,omitempty"`
 	did     string // what to tell people
@@ -54,7 +59,7 @@ type limitsResult struct {
 func newSourceResult(s config.Source, did string) sourceResult {
 	return sourceResult{
 		Name: s.Name, URL: s.URL, Include: s.Include, Exclude: s.Exclude, Accept: s.Accept, Limits: limitsResult(s.Limits),
-		Repositories: s.Repositories, Username: s.Username, PasswordFile: s.PasswordFile, did: did,
+		Repositories: s.Repositories, Username: s.Username, PasswordFile: s.PasswordFile, Password: string(s.Password), Schedule: s.Schedule, Jitter: s.Jitter, did: did,
 	}
 }
 
@@ -83,7 +88,7 @@ in the vault after the next "farshore replicate". The URL is one of
   svn://host/path   svn+https://host/path   svn+http://host/path   svn+ssh://user@host/path
 
 Credentials are never in the URL: they come from the AWS profile or environment, from ssh's own keys, or from --username and
---password-file.
+--password-file. --schedule says when the daemon makes a pass over it.
 
 Exit codes: 0 done, 1 the source can't be read, 2 usage or configuration.`,
 		Example: "  farshore source add shop 's3://shop-images/?region=eu-central-1&profile=shop' --exclude '**.tmp'\n" +
@@ -126,7 +131,7 @@ func (e *env) check(ctx context.Context, c *config.Config, s config.Source, skip
 	}
 	ctx, cancel := context.WithTimeout(ctx, checkPatience)
 	defer cancel()
-	src, err := openSource(ctx, c, s)
+	src, err := e.openSource(ctx, c, s)
 	if err == nil {
 		err = src.Check(ctx)
 	}
@@ -147,12 +152,12 @@ func sourceSetCommand(e *env) *cobra.Command {
 	var f sourceFlags
 	cmd := &cobra.Command{
 		Use:   "set NAME [URL]",
-		Short: "Change a source's address, patterns or limits",
+		Short: "Change a source's address, patterns, limits or schedule",
 		Long: `Change a source in the configuration: its address when it moved (its history in the vault goes on), or what the flags
 name. A list that is given replaces the old one; one empty value ('') empties it. What is excluded is not deleted from the vault.
 
 Exit codes: 0 done, 1 the source can't be read, 2 usage or configuration.`,
-		Example: "  farshore source set shop 's3://shop-images/?endpoint=https://s3.example.net'\n  farshore source set shop --exclude '**.tmp' --exclude cache/",
+		Example: "  farshore source set shop 's3://shop-images/?endpoint=https://s3.example.net'\n  farshore source set shop --exclude '**.tmp' --exclude cache/\n  farshore source set shop --schedule '17 3 * * *'",
 		Args:    arguments(1, 2, "NAME and, when it changes, URL"),
 	}
 	f.define(cmd)
@@ -280,7 +285,8 @@ func findSource(c *config.Config, name string) (*config.Source, error) {
 
 // runRetire signs a last commit for the source, if it was ever replicated.
 func runRetire(ctx context.Context, e *env, c *config.Config, from config.Source) error {
-	return e.withSession(ctx, c, func(s *agent.Session, _ *custody) error {
+	e.asStateOwner = true // root removes what a service replicates
+	return e.withSession(ctx, c, []config.Source{from}, func(s *agent.Session, _ *custody) error {
 		k, err := s.Retire(ctx, record.Place{Name: from.Name, Kind: cmp.Or(from.RepositoryKind(), "s3"), Place: from.URL})
 		if err == nil && k != nil {
 			e.say("commit %d of chain %s says that %s is retired", k.Seq, k.Chain, from.Name)

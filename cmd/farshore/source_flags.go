@@ -15,6 +15,7 @@ type sourceFlags struct {
 	include, exclude, accept   []string
 	repositories               []string
 	username, passwordFile     string
+	schedule, jitter           string
 	upload, download, requests string
 	noCheck                    bool
 }
@@ -27,6 +28,8 @@ func (f *sourceFlags) define(cmd *cobra.Command) {
 	fs.StringArrayVar(&f.repositories, "repository", nil, "`PATH` of a repository below the URL of a server; may be repeated")
 	fs.StringVar(&f.username, "username", "", "`NAME` for a server of repositories")
 	fs.StringVar(&f.passwordFile, "password-file", "", "`FILE` that holds the password or token for it, seen from the configuration's directory")
+	fs.StringVar(&f.schedule, "schedule", "", "`TIME` of the daemon's passes over it: an interval such as 15m, a cron expression, or off; '' for that of all sources")
+	fs.StringVar(&f.jitter, "jitter", "", "`DURATION` that a pass is put off by at most, such as 30s; '' for that of all sources")
 	fs.StringVar(&f.upload, "limit-upload", "", "`RATE` of sending to the vault, such as 10MiB/s; 0 for none")
 	fs.StringVar(&f.download, "limit-download", "", "`RATE` of reading from the source; 0 for none")
 	fs.StringVar(&f.requests, "limit-requests", "", "`NUMBER` of requests per second to the source; 0 for none")
@@ -52,6 +55,12 @@ func (f *sourceFlags) apply(cmd *cobra.Command, s *config.Source) error {
 	}
 	if cmd.Flags().Changed("password-file") {
 		s.PasswordFile = f.passwordFile
+	}
+	if cmd.Flags().Changed("schedule") {
+		s.Schedule = f.schedule
+	}
+	if cmd.Flags().Changed("jitter") {
+		s.Jitter = f.jitter
 	}
 	return f.applyLimits(&s.Limits)
 }

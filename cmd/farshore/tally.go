@@ -43,8 +43,8 @@ func tallied(src source.Source, match func(string) bool) *tally {
 	return &tally{repositories: r, match: match, by: map[string]*fate{}}
 }
 
-// history reports whether a record of this kind is a repository's main one.
-func history(kind string) bool { return kind == record.KindGit || kind == record.KindSVN }
+// isMain reports whether a record of this kind is a repository's main one.
+func isMain(kind string) bool { return kind == record.KindGit || kind == record.KindSVN }
 
 // note changes what is known of a repository.
 func (t *tally) note(path string, change func(*fate)) {
@@ -74,7 +74,7 @@ func (t *tally) List(ctx context.Context, r source.Range, yield func(source.Entr
 func (t *tally) Unchanged(e source.Entry, last *record.Record) bool {
 	same := t.repositories.Unchanged(e, last)
 	t.note(e.Path, func(f *fate) {
-		f.known = f.known || history(e.Kind)
+		f.known = f.known || isMain(e.Kind)
 		f.stale = f.stale || !same
 		if same {
 			f.wants(last)
@@ -93,7 +93,7 @@ func (t *tally) Capture(ctx context.Context, e source.Entry, last *record.Record
 	case errors.As(err, &bad):
 		t.note(e.Path, func(f *fate) { f.reason(bad.Reason, bad.Detail) })
 	case errors.Is(err, source.ErrGone):
-		t.note(e.Path, func(f *fate) { f.gone = f.gone || history(e.Kind) })
+		t.note(e.Path, func(f *fate) { f.gone = f.gone || isMain(e.Kind) })
 	}
 	return rec, err
 }
@@ -104,7 +104,7 @@ func (t *tally) Vanished(last *record.Record) *source.Unreadable {
 	t.note(last.Path, func(f *fate) {
 		if u == nil {
 			f.wants(last)
-		} else if history(last.Kind) || f.reasons == nil {
+		} else if isMain(last.Kind) || f.reasons == nil {
 			f.reason(u.Reason, u.Detail)
 		}
 	})
@@ -118,7 +118,7 @@ func (f *fate) captured(last, rec *record.Record) {
 		last = last.Last
 	}
 	switch {
-	case last == nil && history(rec.Kind):
+	case last == nil && isMain(rec.Kind):
 		f.fresh = true
 	case last == nil || !sameContent(last, rec):
 		f.changed = true

@@ -23,6 +23,8 @@ type verifyOptions struct {
 	// key signs the report; nil: none is left.
 	key      *sign.PrivateKey
 	noReport bool
+	// packless says that the agent's own credential is used, which need not be allowed to read packs: then it is no failure that it may not, though the report says INCOMPLETE.
+	packless bool
 	// begins is called when all that was asked for is known to make sense, and the audit begins.
 	begins func()
 	// source is the only source whose items are restored, "" for all.

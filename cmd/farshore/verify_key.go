@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"io/fs"
-	"path/filepath"
 
 	"farshore/agent/config"
 	"farshore/agent/report"
@@ -30,7 +29,7 @@ func (e *env) reportKey(a *access, file string) (*sign.PrivateKey, error) {
 	if a.config == nil {
 		return nil, nil
 	}
-	k, err := keyring.ReadAgentKey(filepath.Join(a.config.Keys, agentFile))
+	k, err := keyring.ReadAgentKey(a.config.KeyPath(agentFile, e.getenv))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		e.detail("the agent's key is not used: %v", err)
@@ -71,7 +70,7 @@ func protectionReport(p *protection) *report.Protection {
 func (e *env) liveSources(ctx context.Context, c *config.Config) (map[string]source.Source, map[string]verify.Looker) {
 	live, lookers := map[string]source.Source{}, map[string]verify.Looker{}
 	for _, s := range c.Sources {
-		src, err := openSource(ctx, c, s)
+		src, err := e.openSource(ctx, c, s)
 		if err != nil {
 			e.warn("source %s is not compared with the vault: %v", s.Name, err)
 			continue

@@ -53,8 +53,9 @@ type verifyResult struct {
 	// Told says what came of telling channels; absent where the configuration has none.
 	Told *toldResult `json:"told,omitempty"`
 
-	shown    string // the report as text
-	unwanted bool   // that no report was left is how it was asked for
+	packsDenied bool   // and nothing else was left out
+	shown       string // the report as text
+	unwanted    bool   // that no report was left is how it was asked for
 }
 
 func (r *verifyResult) text(p *printer) {
@@ -150,7 +151,7 @@ func (e *env) auditResult(ctx context.Context, v *vault.Vault, o verifyOptions, 
 		VaultID: v.ID(), Owner: v.Owner().String(), Pinned: v.Pinned(), Verdict: a.Verdict, Line: a.Line(), Report: res.Name, Audit: a, Names: res.Names, Full: res.Full, Protection: e.proven,
 		Findings: findingsOf(res.Findings), Heads: e.headsOf(v, chains, o.source), Notices: e.told(v),
 	}
-	r.unwanted = o.noReport
+	r.unwanted, r.packsDenied = o.noReport, res.PacksDenied
 	if o.key != nil {
 		r.Signer = o.key.ID()
 	}
@@ -232,6 +233,8 @@ func (e *env) auditVerdict(ctx context.Context, v *vault.Vault, r *verifyResult,
 		return err
 	case res.Unplaced != nil:
 		return incompletef("the report could not be placed: %w", res.Unplaced).with("%s", unplacedHint(r.File))
+	case res.Audit.Verdict == report.VerdictIncomplete && o.packless && res.PacksDenied:
+		return nil
 	case res.Audit.Verdict == report.VerdictIncomplete:
 		return incompletef("not all that was to be checked could be checked: the report says what, and why")
 	}

@@ -57,13 +57,13 @@ func opened[D providers.Driver](d D, err error) (providers.Driver, error) {
 }
 
 // openSource opens a source of the configuration. This is the one place where schemes become sources.
-func openSource(ctx context.Context, c *config.Config, s config.Source) (source.Source, error) {
+func (e *env) openSource(ctx context.Context, c *config.Config, s config.Source) (source.Source, error) {
 	if s.RepositoryKind() != "" {
-		return openRepositories(c, s)
+		return e.openRepositories(c, s)
 	}
 	switch scheme, _, _ := strings.Cut(s.URL, ":"); scheme {
 	case "s3":
-		return openBucketSource(ctx, s, stricter(s.Limits, c.Limits))
+		return openBucketSource(ctx, s, e.sourceLimits(c, &s))
 	}
 	return nil, usagef("no source is known for %s", s.URL)
 }
@@ -72,7 +72,7 @@ func openSource(ctx context.Context, c *config.Config, s config.Source) (source.
 const readAhead = 16 << 20
 
 // openBucketSource opens an S3 bucket.
-func openBucketSource(ctx context.Context, s config.Source, l config.Limits) (source.Source, error) {
+func openBucketSource(ctx context.Context, s config.Source, l bucket.Limits) (source.Source, error) {
 	at, err := s3client.Parse(s.URL)
 	if err != nil {
 		return nil, err
@@ -87,7 +87,7 @@ func openBucketSource(ctx context.Context, s config.Source, l config.Limits) (so
 	src, err := bucket.New(bucket.Options{
 		Client: client, Bucket: at.Bucket, Prefix: at.Prefix, Name: s.Name, Place: at.String(),
 		Memory: readAhead,
-		Limits: bucket.Limits{RequestsPerSecond: float64(l.Requests), BytesPerSecond: l.Download},
+		Limits: l,
 	})
 	if err != nil {
 		return nil, err
@@ -119,8 +119,7 @@ func (e *env) openStore(ctx context.Context, address string, l config.Limits) (*
 	if err != nil {
 		return nil, fmt.Errorf("open the vault's store: %w", err)
 	}
-	o := providers.Options{UploadRate: l.Upload, DownloadRate: l.Download, RequestRate: float64(l.Requests)}
-	return &store{Bucket: providers.New(d, o), driver: d}, nil
+	return &store{Bucket: providers.New(d, e.storeLimits(l)), driver: d}, nil
 }
 
 // Close releases what the driver holds. Nothing may be in progress.
@@ -138,23 +137,6 @@ func (e *env) withStore(ctx context.Context, address string, l config.Limits, do
 		return err
 	}
 	return errors.Join(do(s), s.Close())
-}
-
-// stricter returns for each limit the lower one that is set.
-func stricter(a, b config.Limits) config.Limits {
-	return config.Limits{
-		Upload:   lower(a.Upload, b.Upload),
-		Download: lower(a.Download, b.Download),
-		Requests: int(lower(int64(a.Requests), int64(b.Requests))),
-	}
-}
-
-// lower is the lower of two limits, where 0 is none.
-func lower(a, b int64) int64 {
-	if a == 0 || (b != 0 && b < a) {
-		return b
-	}
-	return a
 }
 
 // userAgent is what stores see of us in their logs.

@@ -12,7 +12,7 @@ import (
 )
 
 // openRepositories opens a source of git or Subversion repositories.
-func openRepositories(c *config.Config, s config.Source) (source.Source, error) {
+func (e *env) openRepositories(c *config.Config, s config.Source) (source.Source, error) {
 	address, err := url.Parse(s.URL)
 	if err != nil {
 		return nil, usagef("%s is no URL", s.URL)
@@ -20,7 +20,7 @@ func openRepositories(c *config.Config, s config.Source) (source.Source, error) 
 	if s.RepositoryKind() == svn.Kind {
 		return openedSource(svn.New(svn.Options{
 			Name: s.Name, Place: s.URL, Address: s.URL, Match: address.Query().Get("match"), Repositories: s.Repositories,
-			Username: s.Username, Password: password(c.PasswordPath(&s)),
+			Username: s.Username, Password: e.password(c, &s),
 		}))
 	}
 	query := address.Query()
@@ -30,7 +30,7 @@ func openRepositories(c *config.Config, s config.Source) (source.Source, error) 
 	address.RawQuery = query.Encode()
 	return openedSource(git.New(git.Options{
 		Name: s.Name, Place: s.URL, Address: address.String(), Repositories: s.Repositories, LFS: lfs, Reflogs: reflogs,
-		Username: s.Username, Password: password(c.PasswordPath(&s)), UserAgent: userAgent(),
+		Username: s.Username, Password: e.password(c, &s), UserAgent: userAgent(),
 	}))
 }
 
@@ -42,10 +42,19 @@ func openedSource[S source.Source](s S, err error) (source.Source, error) {
 	return s, nil
 }
 
-// password reads a password from its file whenever it is asked for, so that a new one holds at once; nil for none.
-func password(path string) func(context.Context) (string, error) {
+// passwordIn reads a password from its file whenever it is asked for, so that a new one holds at once; nil for none.
+func passwordIn(path string) func(context.Context) (string, error) {
 	if path == "" {
 		return nil
 	}
 	return func(context.Context) (string, error) { return keyring.ReadPassword(path) }
+}
+
+// password reads a source's password from wherever the configuration says it is, whenever it is asked for; nil for none.
+func (e *env) password(c *config.Config, s *config.Source) func(context.Context) (string, error) {
+	where := c.PasswordOf(s)
+	if where == "" {
+		return nil
+	}
+	return func(context.Context) (string, error) { return c.Reveal(where, e.getenv) }
 }

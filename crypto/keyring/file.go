@@ -82,6 +82,9 @@ func read(path string) ([]byte, error) {
 	return content, nil
 }
 
+// ReadSecret returns all of a file that holds a secret of several lines, such as the key of a certificate. It refuses a file that others may read.
+func ReadSecret(path string) ([]byte, error) { return read(path) }
+
 // ReadPassword returns the first line of a file that holds a password or a token. It refuses a file that others may read, and one that has more than
 // blank lines behind the first.
 func ReadPassword(path string) (string, error) {
