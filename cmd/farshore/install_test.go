@@ -89,7 +89,7 @@ func TestInstallFlow(t *testing.T) {
 	if err := os.WriteFile(unit, []byte("mine"), 0o644); err != nil {
 		t.Fatal(err)
 	}
-	if _, message := serviced(t, exitIncomplete, "uninstall", "--root", root); !strings.Contains(message, "kept 1 thing") {
+	if _, message := serviced(t, exitIncomplete, "uninstall", "--root", root); !strings.Contains(message, "kept 2 things") { // and the program that it runs
 		t.Errorf("%q", message)
 	}
 	if _, message := serviced(t, exitUsage, "uninstall", "--root", root, "--keys"); !strings.Contains(message, "--yes") {

@@ -66,12 +66,12 @@ func (r *statusResult) table(p *printer) {
 	rows := [][]string{{"SOURCE", "GOOD SNAPSHOT", "MAY BE", "NEXT PASS", "STATE"}}
 	for i := range r.Sources {
 		s := &r.Sources[i]
-		rows = append(rows, []string{s.Name, goodOf(s), maxAgeOf(s), r.next(&s.JobStatus), r.state(s)})
+		rows = append(rows, []string{printable(s.Name), goodOf(s), maxAgeOf(s), r.next(&s.JobStatus), r.state(s)})
 	}
 	p.table(rows)
 	for i := range r.Sources {
 		if s := &r.Sources[i]; s.Running != nil {
-			p.line("%s: %s", s.Name, r.running(s.Running))
+			p.line("%s: %s", printable(s.Name), r.running(s.Running))
 		}
 	}
 	if len(r.Sources) == 0 {
@@ -141,9 +141,9 @@ func ended(j *daemon.JobStatus) string {
 	case j.Last == nil:
 		return ""
 	case j.Failures > 1 && j.Last.Exit == exitDamage:
-		return fmt.Sprintf("ALARM, %d times: %s", j.Failures, j.Last.Code)
+		return fmt.Sprintf("ALARM, %d times: %s", j.Failures, clean(j.Last.Code))
 	case j.Failures > 1 && !j.Last.Stopped:
-		return fmt.Sprintf("FAILED %d times: %s", j.Failures, j.Last.Code)
+		return fmt.Sprintf("FAILED %d times: %s", j.Failures, clean(j.Last.Code))
 	}
 	return lastWord(j.Last)
 }

@@ -31,3 +31,22 @@ func TestForeign(t *testing.T) {
 		}
 	}
 }
+
+// TestOpenFull holds that no index is opened on a full disk, where opening one would never end, and that nothing is lost by that.
+func TestOpenFull(t *testing.T) {
+	dir, free := t.TempDir(), int64(minRoom)
+	o := Options{Vault: vaultID, freeRoom: func(string) (int64, error) { return free, nil }, OnReset: func(reason string) { t.Error(reason) }}
+	for _, tt := range []struct {
+		free int64
+		want error
+	}{{minRoom, nil}, {minRoom - 1, ErrFull}, {0, ErrFull}, {minRoom, nil}} {
+		free = tt.free
+		s, err := Open(dir, o)
+		if !errors.Is(err, tt.want) {
+			t.Errorf("%d bytes free: %v", tt.free, err)
+		}
+		if s != nil {
+			must(t, s.Close())
+		}
+	}
+}

@@ -92,6 +92,10 @@ func Open(dir string, o Options) (*Store, error) {
 	if err := sidefile.CheckOwner(dir); err != nil {
 		return nil, s.fail("open", err)
 	}
+	// On a full disk the index would try for ever to write what it begins with.
+	if err := s.checkRoom(); err != nil {
+		return nil, s.fail("open", err)
+	}
 	lock, err := lockDir(dir)
 	if err != nil {
 		return nil, s.fail("lock", err)
