@@ -42,7 +42,7 @@ func TestExample(t *testing.T) {
 		Verify:   Verify{Bytes: 20 << 30, Duration: 2 * time.Hour, Share: 0.01, Coverage: 90 * day, Every: day, Schedule: "30 2 * * *", Scratch: "/var/tmp", Ping: "env:FARSHORE_AUDIT_PING"},
 		Tripwire: Tripwire{"30%", "50%", "50%", "90%", "20%", "50%", "30%", On},
 		Goals:    Goals{MaxAge: 26 * time.Hour, RecoveryTime: 8 * time.Hour},
-		Schedule: "1h", Jitter: "2m", Timezone: "Europe/Berlin", Parallel: 2, Probe: Probe{Schedule: "12h"}, Socket: "/run/farshore/farshore.sock",
+		Schedule: "1h", Jitter: "2m", Timezone: "Europe/Berlin", Parallel: 2, Probe: Probe{Schedule: "23h"}, Socket: "/run/farshore/farshore.sock",
 		Web: Web{Listen: "0.0.0.0:9277", Token: "credential:web-token", TLSCert: "web.pem", TLSKey: "file:keys/web.key", Hosts: []string{"farshore.example.net"}},
 		Notify: []Channel{
 			{Name: "ops", Kind: ChannelWebhook, URL: "file:ops.url", Secret: "file:ops.secret", On: []string{OnAlarm, OnFailure}},

@@ -20,8 +20,8 @@ type Probe struct {
 const (
 	// DefaultSchedule costs a source without changes one listing an hour.
 	DefaultSchedule = "1h"
-	// DefaultProbeSchedule notices within half a day that the credential may do more than it should; a probe is some dozens of small requests.
-	DefaultProbeSchedule = "12h"
+	// DefaultProbeSchedule has another proof before the last one, which counts for a day, is over: then no pass has to make one. A probe leaves some 30 small objects for ever.
+	DefaultProbeSchedule = "23h"
 	DefaultTimezone      = "Local"
 	// DefaultParallel keeps memory at a few passes' worth: each has up to 130 MiB of buffers under load.
 	DefaultParallel = 4

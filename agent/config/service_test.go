@@ -52,11 +52,11 @@ func TestSchedules(t *testing.T) {
 // TestOtherSchedules resolves those of probes and audits.
 func TestOtherSchedules(t *testing.T) {
 	for more, want := range map[string][2]string{
-		"":                          {"12h", "1d"},
-		"verify: {every: 2d}\n":     {"12h", "2d"},
-		"verify: {every: 1m0.5s}\n": {"12h", "1m"},
-		"verify: {every: 36500d}\n": {"12h", "366d"},
-		"verify: {every: 2d, schedule: 0 3 * * 0}\n":        {"12h", "0 3 * * 0"},
+		"":                          {"23h", "1d"},
+		"verify: {every: 2d}\n":     {"23h", "2d"},
+		"verify: {every: 1m0.5s}\n": {"23h", "1m"},
+		"verify: {every: 36500d}\n": {"23h", "366d"},
+		"verify: {every: 2d, schedule: 0 3 * * 0}\n":        {"23h", "0 3 * * 0"},
 		"probe: {schedule: off}\nverify: {schedule: off}\n": {Off, Off},
 		"probe: {schedule: '@weekly'}\n":                    {"@weekly", "1d"},
 	} {

@@ -59,7 +59,7 @@ func TestShowDefaults(t *testing.T) {
 	shown := string(c.Show(func(string) string { return "" }))
 	for _, want := range []string{
 		"keys: /etc/farshore/keys\n", "state: /var/lib/farshore\n", "require: none\n", "read_back: auto\n", "\nschedule: 1h\n", "# jitter: a twentieth of the schedule's period, at most 5m\n",
-		"timezone: Local\n", "parallel: 4\n", "probe:\n  schedule: 12h\n", "verify:\n  every: 1d\n  schedule: 1d\n", "  deleted: 30%\n", "  policy: \"on\"\n", "# socket: /run/farshore/farshore.sock\n",
+		"timezone: Local\n", "parallel: 4\n", "probe:\n  schedule: 23h\n", "verify:\n  every: 1d\n  schedule: 1d\n", "  deleted: 30%\n", "  policy: \"on\"\n", "# socket: /run/farshore/farshore.sock\n",
 		"web:\n  listen: 127.0.0.1:9277\n", "sources: []\n", "commit:\n  every: 10m\n  bytes: 8GiB\n",
 	} {
 		if !strings.Contains(shown, want) && !strings.Contains(shown, strings.ReplaceAll(want, `"`, "")) {
