@@ -17,6 +17,7 @@ var rooms = map[string][]string{
 	"agent":                      {"agent/internal/state", "agent/record", "agent/source", "agent/tripwire", "agent/vault", "crypto/sign", "providers"},
 	"agent/audit":                {"agent/record", "agent/report", "agent/source", "agent/units", "agent/vault", "agent/verify", "crypto/sign", "providers"},
 	"agent/bench":                {},
+	"agent/plot":                 {},
 	"agent/chunk":                {},
 	"agent/pack":                 {},
 	"agent/record":               {"agent/record/jsontext"},
@@ -27,7 +28,7 @@ var rooms = map[string][]string{
 	"agent/daemon/history":       {"agent/sidefile"},
 	"agent/daemon/schedule":      {},
 	"agent/daemon/supervisor":    {"agent/units"},
-	"agent/daemon/web":           {"agent/daemon", "agent/metrics", "agent/units"},
+	"agent/daemon/web":           {"agent/plot", "agent/daemon", "agent/metrics", "agent/units"},
 	"agent/internal/state":       {"agent/record", "agent/sidefile"},
 	"agent/internal/small":       {"agent/record", "agent/source"},                       // for tests only
 	"agent/internal/vast":        {"agent/record", "agent/vault", "crypto", "providers"}, // for tests only
@@ -38,7 +39,7 @@ var rooms = map[string][]string{
 	"agent/policy":               {},
 	"agent/probe":                {"agent/probe", "agent/record", "providers"},
 	"agent/report":               {"agent/record", "agent/units", "agent/vault", "crypto/seal", "crypto/sign", "providers"},
-	"agent/report/page":          {"agent/record", "agent/report", "agent/units"},
+	"agent/report/page":          {"agent/plot", "agent/record", "agent/report", "agent/units"},
 	"agent/repo":                 {"agent/record/jsontext", "agent/repo"},
 	"agent/repo/gitserver":       {"agent/repo", "providers/servers"}, // for tests only
 	"agent/repo/svntest":         {"agent/repo", "providers/servers"}, // for tests only

@@ -23,6 +23,7 @@
 //	daemon/    does what a configuration says again and again: decides what is due, and knows what it does. schedule/ says when, history/ keeps what runs came to,
 //	           control/ is how commands on the same machine ask it, web/ shows it to people and to Prometheus, supervisor/ tells systemd how it is. What a run does is cmd's
 //	notify/    tells people and their services what came of a pass or an audit; metrics/ leaves numbers for a monitoring system
+//	plot/      the arithmetic of what pages draw
 //	units/     how numbers, durations and paths are written for people
 //	internal/state/  the local, disposable cache and its lock: Open opens it, vault writes with it, and nobody else has it
 //	sidefile/  small files beside the local state that several runs read and replace

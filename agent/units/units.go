@@ -116,3 +116,20 @@ func escaped(text string, odd func(rune) bool) string {
 func odd(r rune) bool {
 	return r == '\\' || r == utf8.RuneError || !unicode.IsPrint(r)
 }
+
+// Span is a run of a text; Code ones are commands.
+type Span struct {
+	Text string
+	Code bool
+}
+
+// Spans takes a text apart at its backticks. What a stranger put between some is shown in another type, and is harmless.
+func Spans(s string) []Span {
+	var out []Span
+	for i, part := range strings.Split(s, "`") {
+		if part != "" {
+			out = append(out, Span{part, i%2 == 1})
+		}
+	}
+	return out
+}

@@ -11,9 +11,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/prometheus/client_golang/prometheus"
-	"github.com/prometheus/client_golang/prometheus/collectors"
-
 	"farshore/agent/config"
 	"farshore/agent/daemon"
 	"farshore/agent/daemon/history"
@@ -174,8 +171,7 @@ func (s *service) openAgain(c *config.Config) (*pageServer, error) {
 
 // metricsHandler answers /metrics: what the daemon and its process are doing, and what runs came to.
 func (s *service) metricsHandler() (http.Handler, error) {
-	r := prometheus.NewRegistry()
-	err := errors.Join(r.Register(s.numbers), r.Register(s.board), r.Register(collectors.NewGoCollector()), r.Register(collectors.NewProcessCollector(collectors.ProcessCollectorOpts{})))
+	r, err := web.NewRegistry(s.numbers, s.board)
 	if err != nil {
 		return nil, err
 	}

@@ -18,10 +18,8 @@ type progress interface {
 	Done()
 }
 
-// newProgress shows a bar where stderr is a terminal that can redraw a line, and only notes elsewhere.
-func (e *env) newProgress(label string) progress { return e.follow(label, nil) }
-
-// follow is newProgress for work that counts by itself: poll, unless it is nil, is asked before each drawing, by another goroutine than the work's.
+// follow shows a bar where stderr is a terminal that can redraw a line, and only notes elsewhere. poll, unless it is nil, is asked before each drawing, by another goroutine than the
+// work's: for work that counts by itself.
 func (e *env) follow(label string, poll poll) progress {
 	if e.measure != nil && poll != nil {
 		e.measure(poll)

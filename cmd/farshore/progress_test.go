@@ -54,7 +54,7 @@ func TestBar(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		e, _, stderr := testEnv(t)
 		terminal(e, map[string]string{"TERM": "xterm"})
-		p := e.newProgress("verify")
+		p := e.follow("verify", nil)
 		p.Total(10, 0)
 		for range 5 {
 			p.Add(1, 100)
@@ -111,7 +111,7 @@ func TestProgressIsQuiet(t *testing.T) {
 			terminal(e, tt.vars)
 			e.width = func() int { return tt.width }
 			e.flags.quiet = tt.quiet
-			p := e.newProgress("x")
+			p := e.follow("x", nil)
 			p.Total(1, 1)
 			p.Add(1, 1)
 			time.Sleep(time.Minute)

@@ -3,6 +3,8 @@ package web
 import (
 	"math"
 	"strconv"
+
+	"farshore/agent/plot"
 )
 
 // Sizes of a chart's box and of the margins around its data, in its own units.
@@ -14,34 +16,23 @@ const (
 )
 
 // scale maps values from 0 to its top to the height of a chart.
-type scale struct {
-	top, step float64
-	write     func(float64) string
-}
+type scale struct{ plot.Scale }
 
-func (a scale) at(v float64) float64 {
-	if a.top <= 0 || math.IsNaN(v) {
-		return chartBottom
-	}
-	return chartBottom - max(0, min(1, v/a.top))*(chartBottom-chartTop)
-}
+func (a scale) at(v float64) float64 { return a.Height(v, chartTop, chartBottom) }
 
 type tick struct{ At, Text, Class string }
 
 func (a scale) ticks() []tick {
 	var out []tick
-	for i := range 12 {
-		v := float64(i) * a.step
-		if v > a.top*1.0001 {
-			break
-		}
-		text := "0"
-		if i > 0 {
-			text = a.write(v)
-		}
-		out = append(out, tick{num(a.at(v)), text, "end"})
+	for _, m := range a.Marks() {
+		out = append(out, tick{num(a.at(m.Value)), m.Text, "end"})
 	}
 	return out
+}
+
+// newScale makes one.
+func newScale(top, step float64, write func(float64) string) scale {
+	return scale{plot.Scale{Top: top, Step: step, Write: write}}
 }
 
 // bytesScale is one of bytes, in steps of round numbers of their unit.
@@ -50,40 +41,26 @@ func bytesScale(most float64) scale {
 	for most/unit >= 1000 && name < len(sizes)-1 {
 		unit, name = unit*1024, name+1
 	}
-	step := max(round(most/unit/steps)*unit, 1)
-	return scale{step * math.Ceil(max(most, 1)/step), step, func(v float64) string { return strconv.FormatFloat(v/unit, 'f', -1, 64) + " " + sizes[name] }}
+	step := max(plot.Nice(most/unit, steps)*unit, 1)
+	return newScale(step * math.Ceil(max(most, 1)/step), step, func(v float64) string { return strconv.FormatFloat(v/unit, 'f', -1, 64) + " " + sizes[name] })
 }
 
 var sizes = [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
-
-// round is the smallest of 1, 2, 2.5 or 5 times a power of ten that is not below v.
-func round(v float64) float64 {
-	if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
-		return 1
-	}
-	pow := math.Pow(10, math.Floor(math.Log10(v)))
-	for _, m := range []float64{1, 2, 2.5, 5} {
-		if m*pow >= v*0.9999 {
-			return m * pow
-		}
-	}
-	return 10 * pow
-}
 
 // timeScale is one of durations, in seconds.
 func timeScale(most float64) scale {
 	for _, step := range []float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 2 * 86400, 7 * 86400} {
 		if step*steps >= most {
-			return scale{step * math.Ceil(max(most, 1)/step), step, lasting}
+			return newScale(step * math.Ceil(max(most, 1)/step), step, lasting)
 		}
 	}
 	step := math.Ceil(most/steps/(30*86400)) * 30 * 86400
-	return scale{step * steps, step, lasting}
+	return newScale(step * steps, step, lasting)
 }
 
 // shareScale is one of shares from 0 to 1.
 func shareScale() scale {
-	return scale{1, 0.25, func(v float64) string { return strconv.FormatFloat(v*100, 'f', -1, 64) + " %" }}
+	return newScale(1, 0.25, func(v float64) string { return strconv.FormatFloat(v*100, 'f', -1, 64) + " %" })
 }
 
 // num writes a coordinate.

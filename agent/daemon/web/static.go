@@ -7,6 +7,8 @@ import (
 	"encoding/json"
 	"html/template"
 	"net/http"
+
+	"farshore/agent/units"
 )
 
 //go:embed style.css
@@ -66,7 +68,7 @@ func (s *site) file(w http.ResponseWriter, r *http.Request, path string) {
 // parseTemplates makes the templates of all pages.
 func parseTemplates(static map[string]file) (*template.Template, error) {
 	t := template.New("pages").Funcs(template.FuncMap{
-		"segments": segments,
+		"segments": units.Spans,
 		"asset":    func(path string) string { return path + "?v=" + static[path].tag },
 		"width":    func(share float64) string { return num(bounded(share)) },
 	})

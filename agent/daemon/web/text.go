@@ -164,20 +164,3 @@ func percent(share float64) string {
 	}
 	return strconv.FormatFloat(math.Floor(min(share, 1)*1000+1e-9)/10, 'f', -1, 64) + " %"
 }
-
-// segment is a run of a text; Code ones are commands.
-type segment struct {
-	Text string
-	Code bool
-}
-
-// segments takes a text apart at its backticks. What a stranger put between some is shown in another type, and is harmless.
-func segments(s string) []segment {
-	var out []segment
-	for i, part := range strings.Split(s, "`") {
-		if part != "" {
-			out = append(out, segment{part, i%2 == 1})
-		}
-	}
-	return out
-}

@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"time"
 
+	"farshore/agent/plot"
 	"farshore/agent/units"
 )
 
@@ -97,54 +98,26 @@ func (a timeAxis) ticks() []tick {
 }
 
 // valueAxis maps values from 0 to its top to the box.
-type valueAxis struct {
-	top   float64
-	step  float64
-	write func(float64) string
-}
+type valueAxis struct{ plot.Scale }
 
-func (a valueAxis) at(v float64) float64 {
-	if a.top <= 0 || math.IsNaN(v) {
-		return chartBottom
-	}
-	return chartBottom - max(0, min(1, v/a.top))*(chartBottom-chartTop)
-}
+func (a valueAxis) at(v float64) float64 { return a.Height(v, chartTop, chartBottom) }
 
 func (a valueAxis) ticks() []tick {
 	var out []tick
-	for i := range 12 {
-		v := float64(i) * a.step
-		if v > a.top*1.0001 {
-			break
-		}
-		text := "0"
-		if i > 0 {
-			text = a.write(v)
-		}
-		out = append(out, tick{num(a.at(v)), text, "end"})
+	for _, m := range a.Marks() {
+		out = append(out, tick{num(a.at(m.Value)), m.Text, "end"})
 	}
 	return out
 }
 
-// nice is the smallest step of 1, 2, 2.5 or 5 times a power of ten that reaches v in so many steps.
-func nice(v float64, steps int) float64 {
-	if v <= 0 || math.IsInf(v, 0) || math.IsNaN(v) {
-		return 1
-	}
-	raw := v / float64(steps)
-	pow := math.Pow(10, math.Floor(math.Log10(raw)))
-	for _, m := range []float64{1, 2, 2.5, 5, 10} {
-		if m*pow >= raw*0.9999 {
-			return m * pow
-		}
-	}
-	return 10 * pow
+func newValueAxis(top, step float64, write func(float64) string) valueAxis {
+	return valueAxis{plot.Scale{Top: top, Step: step, Write: write}}
 }
 
 // countAxis is one of whole numbers.
 func countAxis(most float64) valueAxis {
-	step := math.Ceil(max(nice(max(most, 1), yTicks), 1))
-	return valueAxis{step * math.Ceil(max(most, 1)/step), step, func(v float64) string { return compact(v) }}
+	step := math.Ceil(max(plot.Nice(max(most, 1), yTicks), 1))
+	return newValueAxis(step*math.Ceil(max(most, 1)/step), step, func(v float64) string { return compact(v) })
 }
 
 // compact writes a number on an axis: 1,200 as 1.2 k.
@@ -169,8 +142,8 @@ func bytesAxis(most float64) valueAxis {
 	for most/unit >= 1000 && unit < 1<<60 {
 		unit *= 1024
 	}
-	step := max(nice(most/unit, yTicks)*unit, 1)
-	return valueAxis{step * math.Ceil(max(most, 1)/step), step, func(v float64) string { return sizeTick(v, unit) }}
+	step := max(plot.Nice(most/unit, yTicks)*unit, 1)
+	return newValueAxis(step*math.Ceil(max(most, 1)/step), step, func(v float64) string { return sizeTick(v, unit) })
 }
 
 func sizeTick(v, unit float64) string {
@@ -182,11 +155,11 @@ func sizeTick(v, unit float64) string {
 func timesAxis(most float64) valueAxis {
 	for _, step := range []float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 2 * 86400, 7 * 86400, 14 * 86400, 28 * 86400, 91 * 86400} {
 		if step*yTicks >= most {
-			return valueAxis{step * math.Ceil(max(most, 1)/step), step, spanTick}
+			return newValueAxis(step*math.Ceil(max(most, 1)/step), step, spanTick)
 		}
 	}
 	step := math.Ceil(most/yTicks/(365*86400)) * 365 * 86400
-	return valueAxis{step * yTicks, step, spanTick}
+	return newValueAxis(step*yTicks, step, spanTick)
 }
 
 func spanTick(v float64) string {
@@ -203,5 +176,5 @@ func spanTick(v float64) string {
 
 // percentAxis is one from 0 to 100 %.
 func percentAxis() valueAxis {
-	return valueAxis{100, 25, func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + " %" }}
+	return newValueAxis(100, 25, func(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) + " %" })
 }

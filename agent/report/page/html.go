@@ -7,7 +7,8 @@ import (
 	"encoding/base64"
 	"html/template"
 	"io"
-	"strings"
+
+	"farshore/agent/units"
 )
 
 //go:embed page.css
@@ -19,7 +20,7 @@ var source string
 // HTML writes the view as one page that needs nothing else: no script, no font, no picture from anywhere. Its policy for the browser allows its own style sheet, by its hash, and
 // nothing besides. An error is the writer's.
 func HTML(w io.Writer, v *View) error {
-	t, err := template.New("page").Funcs(template.FuncMap{"spans": spans}).Parse(source)
+	t, err := template.New("page").Funcs(template.FuncMap{"spans": units.Spans}).Parse(source)
 	if err != nil {
 		return err
 	}
@@ -35,21 +36,4 @@ func HTML(w io.Writer, v *View) error {
 	}
 	_, err = w.Write(b.Bytes())
 	return err
-}
-
-// span is a run of a text; Code ones are commands.
-type span struct {
-	Text string
-	Code bool
-}
-
-// spans takes a text apart at its backticks. What a stranger put between some is shown in another type, and is harmless.
-func spans(s string) []span {
-	var out []span
-	for i, part := range strings.Split(s, "`") {
-		if part != "" {
-			out = append(out, span{part, i%2 == 1})
-		}
-	}
-	return out
 }

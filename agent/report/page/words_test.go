@@ -147,8 +147,8 @@ func TestAxes(t *testing.T) {
 			if name == "time" {
 				most = finite(value)
 			}
-			if a.top < most*0.999 || len(ticks) < 2 || len(ticks) > 7 {
-				t.Errorf("%s to %g: top %g, %d ticks", name, most, a.top, len(ticks))
+			if a.Top < most*0.999 || len(ticks) < 2 || len(ticks) > 7 {
+				t.Errorf("%s to %g: top %g, %d ticks", name, most, a.Top, len(ticks))
 			}
 			seen := map[string]bool{}
 			for _, k := range ticks {
