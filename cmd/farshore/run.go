@@ -83,7 +83,8 @@ func newRoot(e *env) *cobra.Command {
 vault at a second cloud provider, and restores any point in time. Its credential there should be able to add and never to
 destroy: policy prints such a one, and probe proves what it may do.
 
-To begin: init, policy, probe, source add, replicate. To restore: snapshots, ls, restore. To be sure: verify, report, locks, drill header.
+To begin: init, policy, probe, source add, replicate. As a service: install, status. To restore: snapshots, ls, restore. To be sure: verify, report,
+locks, drill header.
 
 Exit codes: 0 done, 1 failed, 2 usage or configuration, 3 finished but incomplete or not
 provable, 4 damage, tampering or a destructive permission, 130 interrupted.`,
