@@ -84,7 +84,7 @@ func (d *Driver) open(ctx context.Context, o *storage.ObjectHandle, name string,
 	if err != nil {
 		return nil, d.fail("open", name, err)
 	}
-	return &reader{driver: d, name: name, r: r, size: r.Remain()}, nil
+	return &reader{ctx: ctx, driver: d, name: name, r: r, size: r.Remain()}, nil
 }
 
 // beyondEnd reports whether a range was refused because the object ends before it.
@@ -93,8 +93,9 @@ func beyondEnd(err error) bool {
 	return errors.As(err, &api) && api.Code == http.StatusRequestedRangeNotSatisfiable
 }
 
-// reader gives the errors of a body their kind.
+// reader gives the errors of a body their kind. Nothing comes of it once the context has ended, though it may have arrived.
 type reader struct {
+	ctx    context.Context
 	driver *Driver
 	name   string
 	r      *storage.Reader
@@ -105,6 +106,9 @@ type reader struct {
 func (r *reader) Size() int64 { return r.size }
 
 func (r *reader) Read(p []byte) (int, error) {
+	if err := r.ctx.Err(); err != nil {
+		return 0, r.driver.fail("read", r.name, err)
+	}
 	n, err := r.r.Read(p)
 	if err != nil && err != io.EOF {
 		err = r.driver.fail("read", r.name, err)

@@ -36,13 +36,18 @@ func newBody(ctx context.Context, d *Driver, name string, out *awss3.GetObjectOu
 }
 
 // emptyBody is a range that holds no byte.
-func emptyBody() io.ReadCloser { return &body{Reader: http.NoBody, Closer: http.NoBody} }
+func emptyBody() io.ReadCloser {
+	return &body{Reader: http.NoBody, Closer: http.NoBody, ctx: context.Background()}
+}
 
 // Size is the number of bytes announced, or -1.
 func (b *body) Size() int64 { return b.size }
 
-// Read reads some bytes. A body that ends before its announced length is kind Corrupt.
+// Read reads some bytes. A body that ends before its announced length is kind Corrupt. Nothing comes once the context has ended, though it may have arrived.
 func (b *body) Read(p []byte) (int, error) {
+	if err := b.ctx.Err(); err != nil {
+		return 0, b.d.fail(b.ctx, "read", b.name, err)
+	}
 	n, err := b.Reader.Read(p)
 	if err == nil || err == io.EOF {
 		return n, err
