@@ -42,7 +42,7 @@ func bytesScale(most float64) scale {
 		unit, name = unit*1024, name+1
 	}
 	step := max(plot.Nice(most/unit, steps)*unit, 1)
-	return newScale(step * math.Ceil(max(most, 1)/step), step, func(v float64) string { return strconv.FormatFloat(v/unit, 'f', -1, 64) + " " + sizes[name] })
+	return newScale(step*math.Ceil(max(most, 1)/step), step, func(v float64) string { return strconv.FormatFloat(v/unit, 'f', -1, 64) + " " + sizes[name] })
 }
 
 var sizes = [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
@@ -51,11 +51,11 @@ var sizes = [...]string{"B", "KiB", "MiB", "GiB", "TiB", "PiB", "EiB"}
 func timeScale(most float64) scale {
 	for _, step := range []float64{1, 5, 10, 15, 30, 60, 120, 300, 600, 900, 1800, 3600, 7200, 14400, 21600, 43200, 86400, 2 * 86400, 7 * 86400} {
 		if step*steps >= most {
-			return newScale(step * math.Ceil(max(most, 1)/step), step, lasting)
+			return newScale(step*math.Ceil(max(most, 1)/step), step, lasting)
 		}
 	}
 	step := math.Ceil(most/steps/(30*86400)) * 30 * 86400
-	return newScale(step * steps, step, lasting)
+	return newScale(step*steps, step, lasting)
 }
 
 // shareScale is one of shares from 0 to 1.
