@@ -36,10 +36,18 @@ func (s *service) plan(c *config.Config) *daemon.Plan {
 	return p
 }
 
-// ended takes what a run came to, for the numbers and the heads on the page.
+// ended takes what a run came to, for the numbers and the heads on the page. The numbers are kept at once: a daemon that is killed has them after its next start.
 func (s *service) ended(r history.Run) {
 	s.numbers.Ended(r)
 	s.shelf.moved(&r)
+	s.keepNumbers(context.Background())
+}
+
+// keepNumbers keeps what is on the board. A full disk costs numbers after a restart, and nothing else.
+func (s *service) keepNumbers(ctx context.Context) {
+	if err := s.board.Save(ctx, s.numbersFile()); err != nil {
+		s.log.Warn("the numbers of runs are not kept", "error", err)
+	}
 }
 
 // Names of jobs.

@@ -150,9 +150,7 @@ func (s *service) close() error {
 	if err := s.control.Close(); err != nil {
 		s.log.Debug("answers on the socket were cut off", "error", err)
 	}
-	if err := s.board.Save(ctx, s.numbersFile()); err != nil {
-		s.log.Warn("the numbers of runs are not kept", "error", err)
-	}
+	s.keepNumbers(ctx)
 	return s.history.Close()
 }
 

@@ -5,6 +5,7 @@ import (
 	"os"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"farshore/agent/daemon"
@@ -45,7 +46,9 @@ func TestDaemonPage(t *testing.T) {
 		t.Errorf("%s: %d\n%s", links[0], code, page)
 	}
 
-	s.stop()
+	// What it knew it knows again, also where nothing told it that it was to end.
+	s.signal(syscall.SIGKILL)
+	s.ended()
 	s.start()
 	s.wait("the heads were read", func() bool { _, body := s.get("/heads.txt"); return strings.Contains(body, head[1]) }, nil)
 	s.metrics(pass...)
