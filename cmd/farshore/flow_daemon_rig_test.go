@@ -191,13 +191,14 @@ func (s *served) ran(job string, n int) history.Run {
 			return false
 		}
 		last = nil
-		for _, j := range []*daemon.JobStatus{st.Probe, st.Verify} {
-			if j != nil && j.Job == job {
+		all := []*daemon.JobStatus{st.Probe, st.Verify}
+		if source, ok := strings.CutPrefix(job, passJob("")); ok {
+			all = append(all, &stands(&st, source).JobStatus)
+		}
+		for _, j := range all {
+			if j != nil && j.Job == job && j.Running == nil { // the log has a run's end before the status has
 				last = j.Last
 			}
-		}
-		if source, ok := strings.CutPrefix(job, passJob("")); ok {
-			last = stands(&st, source).Last
 		}
 		return last != nil
 	}, nil)
