@@ -145,7 +145,7 @@ func (e *env) addAgentIdentity(a *access) error {
 	if a.config == nil {
 		return nil
 	}
-	path := a.config.KeyPath(metadataFile, e.getenv)
+	path := a.config.KeyPath(config.MetadataKey, e.getenv)
 	ids, err := keyring.ReadMetadata(path)
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
@@ -196,15 +196,9 @@ func (a *access) vaultOptions(cache vault.Cache) vault.Options {
 
 // agentKey reads the agent's signing key, for commands that write to the vault.
 func (e *env) agentKey(c *config.Config) (sign.PrivateKey, error) {
-	k, err := keyring.ReadAgentKey(c.KeyPath(agentFile, e.getenv))
+	k, err := keyring.ReadAgentKey(c.KeyPath(config.AgentKey, e.getenv))
 	if err != nil {
 		return k, fmt.Errorf("agent's key: %w", err)
 	}
 	return k, nil
 }
-
-// Names of the agent's key files, in the directory of keys or among systemd's credentials.
-const (
-	agentFile    = "agent.key"
-	metadataFile = "metadata.key"
-)

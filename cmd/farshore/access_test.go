@@ -5,6 +5,7 @@ import (
 	"strings"
 	"testing"
 
+	"farshore/agent/config"
 	"farshore/crypto/keyring"
 	"farshore/crypto/seal"
 	"farshore/crypto/sign"
@@ -95,7 +96,7 @@ func TestAccessUsesAgentIdentity(t *testing.T) {
 	if err := l.mkdir("keys"); err != nil {
 		t.Fatal(err)
 	}
-	if err := keyring.WriteMetadata(filepath.Join("keys", metadataFile), identity); err != nil {
+	if err := keyring.WriteMetadata(filepath.Join("keys", config.MetadataKey), identity); err != nil {
 		t.Fatal(err)
 	}
 	e, _, _ := testEnv(t)
@@ -106,7 +107,7 @@ func TestAccessUsesAgentIdentity(t *testing.T) {
 	if err := l.mkdir("keys2"); err != nil {
 		t.Fatal(err)
 	}
-	if err := keyring.WriteRecovery(filepath.Join("keys2", metadataFile), identity, "", ""); err != nil {
+	if err := keyring.WriteRecovery(filepath.Join("keys2", config.MetadataKey), identity, "", ""); err != nil {
 		t.Fatal(err)
 	}
 	a.config.Keys = "keys2"

@@ -16,7 +16,8 @@ func configCheckCommand(e *env) *cobra.Command {
 		Short: "Say all that is wrong with the configuration",
 		Long: `Read the configuration and say all that is wrong with it, each with its line: what can't be understood, keys and secrets that the user who runs
 this can't read or that others can, directories that are not there, a certificate that ended, promises that the schedules can't keep. Notes are worth reading and
-no reason to fail. It contacts nobody and changes nothing; run it as the service's user to see what the service would.
+no reason to fail. It contacts nobody and changes nothing. It sees what the user sees who runs it; for a service that runs, ` + "`farshore reload`" + ` checks the same with
+the service's own rights and credentials.
 
 Exit codes: 0 it can be used, 1 it can't be read, 2 usage, or there are problems.`,
 		Example: "  farshore config check\n  farshore config check --config /etc/farshore/farshore.yaml --json",
@@ -76,7 +77,7 @@ func (e *env) checkConfig() (result, error) {
 		r.Problems++
 	}
 	if r.Problems > 0 {
-		return r, (&failure{exit: exitUsage, code: codeConfig, err: errors.New(plural(int64(r.Problems), "problem") + " in " + path)}).with("docs/operate.md says what each key means, `farshore config schema` prints it for editors")
+		return r, (&failure{exit: exitUsage, code: codeConfig, err: errors.New(plural(int64(r.Problems), "problem") + " in " + path)}).with("`farshore config schema` says what each key means and takes")
 	}
 	return r, nil
 }

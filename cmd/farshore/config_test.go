@@ -110,7 +110,7 @@ func TestKeysAsCredentials(t *testing.T) {
 	r := newShop(t)
 	r.ok("replicate", "--quiet")
 	dir := t.TempDir()
-	for _, name := range []string{agentFile, metadataFile} {
+	for _, name := range []string{config.AgentKey, config.MetadataKey} {
 		if err := os.Rename(filepath.Join("keys", name), filepath.Join(dir, name)); err != nil {
 			t.Fatal(err)
 		}
@@ -131,7 +131,7 @@ func TestKeysAsCredentials(t *testing.T) {
 	if _, text := with("ls", "shop"); !strings.Contains(text, "c") {
 		t.Errorf("the names are not opened: %s", text)
 	}
-	if err := os.Chmod(filepath.Join(dir, agentFile), 0o644); err != nil {
+	if err := os.Chmod(filepath.Join(dir, config.AgentKey), 0o644); err != nil {
 		t.Fatal(err)
 	}
 	if code, text := with("replicate"); code == exitDone || !strings.Contains(text, "run chmod 600") {

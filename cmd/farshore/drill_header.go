@@ -10,6 +10,7 @@ import (
 	"filippo.io/age"
 	"github.com/spf13/cobra"
 
+	"farshore/agent/config"
 	"farshore/agent/drill"
 	"farshore/agent/record"
 	"farshore/agent/report"
@@ -275,7 +276,7 @@ func (e *env) warnStranger(v *vault.Vault, ids []age.Identity) {
 	if a.config == nil {
 		return
 	}
-	if _, err := os.Stat(a.config.KeyPath(agentFile, e.getenv)); err == nil {
+	if _, err := os.Stat(a.config.KeyPath(config.AgentKey, e.getenv)); err == nil {
 		e.sight.notice(e, "an agent's key lies on this machine: whoever takes the machine now has the recovery key as well. Drill on a machine of the owner's")
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"farshore/agent/config"
 	"farshore/agent/record"
 	"farshore/agent/report"
 	"farshore/agent/vault"
@@ -378,7 +379,7 @@ func TestVerifyDryRun(t *testing.T) {
 // signing opens the vault as the agent does, and gives its key to something.
 func (r *rig) signing(do func(v *vault.Vault, id record.Hash, k sign.PrivateKey)) {
 	r.t.Helper()
-	k, err := keyring.ReadAgentKey(filepath.Join("keys", agentFile))
+	k, err := keyring.ReadAgentKey(filepath.Join("keys", config.AgentKey))
 	if err != nil {
 		r.t.Fatal(err)
 	}

@@ -115,7 +115,7 @@ func newJoinLayout(o *joinOptions) *joinLayout {
 	dir := filepath.Dir(o.config)
 	keys := filepath.Join(dir, "keys")
 	return &joinLayout{
-		layout:  layout{vault: o.vault, config: o.config, state: o.state, keys: keys, agent: filepath.Join(keys, agentFile), metadata: filepath.Join(keys, metadataFile)},
+		layout:  layout{vault: o.vault, config: o.config, state: o.state, keys: keys, agent: filepath.Join(keys, config.AgentKey), metadata: filepath.Join(keys, config.MetadataKey)},
 		request: filepath.Join(dir, requestFile),
 	}
 }

@@ -35,7 +35,7 @@ func newLayout(o initOptions) *layout {
 	keys := filepath.Join(filepath.Dir(o.config), "keys")
 	return &layout{
 		vault: o.vault, config: o.config, state: o.state,
-		keys: keys, agent: filepath.Join(keys, agentFile), metadata: filepath.Join(keys, metadataFile),
+		keys: keys, agent: filepath.Join(keys, config.AgentKey), metadata: filepath.Join(keys, config.MetadataKey),
 		kit: o.kit, recovery: filepath.Join(o.kit, "recovery.key"), unfinished: filepath.Join(o.kit, "recovery.key.unfinished"),
 		owner: filepath.Join(o.kit, "owner.key"), guide: filepath.Join(o.kit, "RECOVERY.md"),
 	}

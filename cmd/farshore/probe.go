@@ -68,7 +68,7 @@ func runProbe(ctx context.Context, e *env, role string, accept bool) (result, er
 	if accept && !own {
 		return nil, usagef("--accept is about the agent's own vault, as the role writer: there is nothing to accept elsewhere")
 	}
-	leave, err := e.turnToProbe(ctx, state)
+	leave, err := e.turnToProbe(ctx)
 	if err != nil {
 		return nil, err
 	}

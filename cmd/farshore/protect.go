@@ -91,7 +91,7 @@ func (e *env) custody(ctx context.Context, c *config.Config, s *store) (*custody
 	}
 	g.guard = &probe.Guard{Dir: c.State, Store: s.Bucket, Attacker: a, Options: e.probeOptions(probe.Writer)}
 	if e.shared != nil {
-		g.guard.Turns = &e.shared.stateIn(c.State).turns
+		g.guard.Turns = &e.shared.turns
 	}
 	if err := g.first(ctx, s); err != nil {
 		g.close()

@@ -69,7 +69,7 @@ func (e *env) sessionOptions(c *config.Config) (agent.SessionOptions, error) {
 		OnReset: func(reason string) { e.warnReset(c.State, reason) },
 	}
 	if e.shared != nil {
-		o.Local = e.shared.stateIn(c.State).local
+		o.Local = e.shared.local
 	}
 	o.ReadBack = readBackOf(c)
 	o.Damaged = func(ctx context.Context, v *vault.Vault) map[record.Hash]bool {
@@ -86,7 +86,7 @@ func (e *env) sessionOptions(c *config.Config) (agent.SessionOptions, error) {
 	if o.Key, err = e.agentKey(c); err != nil {
 		return o, err
 	}
-	if o.Identities, err = keyring.ReadMetadata(c.KeyPath(metadataFile, e.getenv)); err != nil {
+	if o.Identities, err = keyring.ReadMetadata(c.KeyPath(config.MetadataKey, e.getenv)); err != nil {
 		return o, fmt.Errorf("agent's metadata key: %w", err)
 	}
 	return o, nil

@@ -27,24 +27,20 @@ type sharing struct {
 	// vault are the limits at the vault's store. Its Download is that of sources, too.
 	vault providers.Limits
 
+	// local is the local state, of which a process has one: another directory takes a restart. turns are those of who probes for it.
+	local *agent.Local
+	turns probe.Turns
+
 	mu sync.Mutex
-	// states are by directory: a run that is under way when a new configuration names another goes on with what it had.
-	states map[string]*sharedState
 	// requests are limits of requests, by the store that a source lies in; rate is what they are set to.
 	requests map[string]*providers.Limit
 	rate     float64
 }
 
-// sharedState is the local state in one directory, and the turns of those who probe for it.
-type sharedState struct {
-	local *agent.Local
-	turns probe.Turns
-}
-
 // sharing makes what the runs of this process are to share.
 func (e *env) sharing(c *config.Config) *sharing {
 	s := &sharing{
-		e: e, states: map[string]*sharedState{}, requests: map[string]*providers.Limit{},
+		e: e, local: agent.NewLocal(c.State, func(reason string) { e.warnReset(c.State, reason) }), requests: map[string]*providers.Limit{},
 		vault: providers.Limits{Upload: providers.NewByteLimit(0), Download: providers.NewByteLimit(0), Requests: providers.NewRequestLimit(0)},
 	}
 	s.take(c)
@@ -76,22 +72,12 @@ func (s *sharing) take(c *config.Config) {
 	}
 }
 
-// stateIn is the local state in a directory.
-func (s *sharing) stateIn(dir string) *sharedState {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.states[dir] == nil {
-		s.states[dir] = &sharedState{local: agent.NewLocal(dir, func(reason string) { s.e.warnReset(dir, reason) })}
-	}
-	return s.states[dir]
-}
-
-// turnToProbe waits until no other run of this process probes for the local state in a directory.
-func (e *env) turnToProbe(ctx context.Context, dir string) (leave func(), err error) {
+// turnToProbe waits until no other run of this process probes.
+func (e *env) turnToProbe(ctx context.Context) (leave func(), err error) {
 	if e.shared == nil {
 		return func() {}, nil
 	}
-	return e.shared.stateIn(dir).turns.Take(ctx)
+	return e.shared.turns.Take(ctx)
 }
 
 // requestsTo is the limit of requests to the store that has a source: sources that lie in one store keep it together.

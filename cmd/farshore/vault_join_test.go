@@ -99,11 +99,11 @@ func TestJoin(t *testing.T) {
 func TestJoinWithMetadata(t *testing.T) {
 	r := newShop(t)
 	r.ok("replicate")
-	h := r.join(t, "--metadata", r.path("keys", metadataFile))
+	h := r.join(t, "--metadata", r.path("keys", config.MetadataKey))
 	if !h.joined.TookMetadata || len(h.joined.Sources) != 1 || h.joined.Sources[0].Name != "shop" || h.joined.Sources[0].URL == "" {
 		t.Errorf("%+v", h.joined)
 	}
-	if a, b := files(t, "keys")[metadataFile], files(t, filepath.Join(h.dir, "keys"))[metadataFile]; a != b {
+	if a, b := files(t, "keys")[config.MetadataKey], files(t, filepath.Join(h.dir, "keys"))[config.MetadataKey]; a != b {
 		t.Error("the metadata key is another")
 	}
 	h.in(t, "ls", "shop").ends(exitDone).says("3 items")

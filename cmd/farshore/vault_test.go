@@ -57,7 +57,7 @@ func (r *rig) show(code int, args ...string) vaultResult {
 // key returns the id of the agent's key in a directory of keys.
 func (r *rig) key(dir string) string {
 	r.t.Helper()
-	k, err := keyring.ReadAgentKey(filepath.Join(dir, agentFile))
+	k, err := keyring.ReadAgentKey(filepath.Join(dir, config.AgentKey))
 	if err != nil {
 		r.t.Fatal(err)
 	}

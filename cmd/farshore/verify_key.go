@@ -29,7 +29,7 @@ func (e *env) reportKey(a *access, file string) (*sign.PrivateKey, error) {
 	if a.config == nil {
 		return nil, nil
 	}
-	k, err := keyring.ReadAgentKey(a.config.KeyPath(agentFile, e.getenv))
+	k, err := keyring.ReadAgentKey(a.config.KeyPath(config.AgentKey, e.getenv))
 	switch {
 	case errors.Is(err, fs.ErrNotExist), errors.Is(err, fs.ErrPermission):
 		e.detail("the agent's key is not used: %v", err)
